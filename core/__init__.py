@@ -1,0 +1,1 @@
+"""The product without a user interface: catalogue, providers, jobs, stores and media."""

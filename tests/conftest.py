@@ -1,0 +1,31 @@
+"""Fixtures that every test shares: a scrubbed environment and a data folder of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings, load
+
+OURS = tuple(
+    alias.upper()
+    for name, info in Settings.model_fields.items()
+    for alias in (name, *(getattr(info.validation_alias, "choices", None) or ()))
+)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No test sees the developer's settings, or writes outside its own folder."""
+    for name in list(os.environ):
+        if name.upper() in OURS or name.upper().startswith(("FAL_", "SUPABASE_", "NEXT_PUBLIC_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    yield
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load()
