@@ -1,19 +1,20 @@
 """Every exception that Takes raises on purpose, as one tree.
 
-    AppError                    shown to the user as it is; anything else is a bug
-    ├── InvalidInput            a form value is wrong; `field` says which
-    │   └── InvalidMedia        an uploaded or fetched file cannot be used
-    ├── NotFound                no such job, model or file (or not yours: the two look alike on purpose)
-    ├── NotConfigured           a setting is missing or wrong; the message names it
-    ├── IllegalMove             a job was asked to go where its state does not lead
-    ├── StaleJob                somebody else moved the job first (compare-and-set lost)
-    ├── StorageFull             no room left for a file
-    └── ProviderError           the provider said no, or could not be reached
-        ├── ProviderRefused     final: the same request will be refused again
-        ├── ProviderUnavailable passing: the same call may be repeated
-        └── OutcomeUnknown      a paid submit may or may not have been accepted; never repeat it silently
+AppError                    shown to the user as it is; anything else is a bug
+├── InvalidInput            a form value is wrong; `field` says which
+│   └── InvalidMedia        an uploaded or fetched file cannot be used
+├── NotFound                no such job, model or file (or not yours: the two look alike on purpose)
+├── NotConfigured           a setting is missing or wrong; the message names it
+├── IllegalMove             a job was asked to go where its state does not lead
+├── StaleJob                somebody else moved the job first (compare-and-set lost)
+├── StorageFull             no room left for a file
+└── ProviderError           the provider said no, or could not be reached
+    ├── ProviderRefused     final: the same request will be refused again
+    ├── ProviderUnavailable passing: the same call may be repeated
+    └── OutcomeUnknown      a paid submit may or may not have been accepted; never repeat it silently
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -53,6 +54,18 @@ class InvalidInput(AppError):
 
 class InvalidMedia(InvalidInput):
     """A file is not a picture, clip or sound that can be used."""
+
+
+class InvalidForm(InvalidInput):
+    """A form cannot be sent as it is.
+
+    Args:
+        fields: a message for every field that has to change, by its name; "" for the form as a whole.
+    """
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(" ".join(fields.values()), next(iter(fields), None) or None)
+        self.fields = dict(fields)
 
 
 class NotFound(AppError):

@@ -20,7 +20,9 @@ class Settings(BaseSettings):
         env_file=".env", env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
     )
 
-    data_dir: Path = Field(Path("data"), description="Folder of the job database, the media files and the cookie secret.")
+    data_dir: Path = Field(
+        Path("data"), description="Folder of the job database, the media files and the cookie secret."
+    )
     provider_name: str = Field("lucy14b", description="The model whose page opens at `/`.")
     worker: Literal["embedded", "off"] = Field(
         "embedded", description="`embedded` runs the worker inside the app; `off` leaves it to `python -m core worker`."
@@ -35,20 +37,27 @@ class Settings(BaseSettings):
     fal_key_id: str | None = Field(None, description="First half of the key, where it comes as a pair.")
     fal_key_secret: SecretStr | None = Field(None, description="Second half of the key, where it comes as a pair.")
     fal_base_url: str = Field("https://fal.run", description="fal's address. The queue's follows from it.")
-    fal_queue_url: str | None = Field(None, description="Address of fal's queue, if it does not follow from FAL_BASE_URL.")
+    fal_queue_url: str | None = Field(
+        None, description="Address of fal's queue, if it does not follow from FAL_BASE_URL."
+    )
     fal_rest_url: str | None = Field(None, description="Address of fal's upload service, likewise.")
     fal_max_in_flight: int = Field(
-        8, ge=1, le=100, description="Jobs that are with fal at the same time; the rest wait here, where order and cancel are free."
+        8,
+        ge=1,
+        le=100,
+        description="Jobs that are with fal at the same time; the rest wait here, where order and cancel are free.",
     )
     fal_endpoint: dict[str, str] = Field(
         default_factory=dict,
         description="Other endpoint for a model: `FAL_ENDPOINT__LUCY14B=decart/lucy-i2v`.",
     )
 
-    poll_seconds: float = Field(2.0, gt=0, le=60, description="Seconds between two looks at a job that is with a provider.")
+    poll_seconds: float = Field(
+        2.0, gt=0, le=60, description="Seconds between two looks at a job that is with a provider."
+    )
     max_upload_mb: int = Field(30, ge=1, le=200, description="Largest picture, clip or sound that is taken in, in MiB.")
     fetch_private_urls: bool = Field(
-        False, description="`true` lets \"image by URL\" reach private addresses. Only for tests on your own machine."
+        False, description='`true` lets "image by URL" reach private addresses. Only for tests on your own machine.'
     )
     cookie_secret: SecretStr | None = Field(
         None, description="Signs the cookie that tells browsers apart. Made and kept under DATA_DIR if empty."
@@ -101,7 +110,9 @@ class Settings(BaseSettings):
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
-            raise NotConfigured(f"DATA_DIR={self.data_dir} cannot be used: {exc.strerror}. Choose a folder you may write to.") from exc
+            raise NotConfigured(
+                f"DATA_DIR={self.data_dir} cannot be used: {exc.strerror}. Choose a folder you may write to."
+            ) from exc
         return path
 
     def endpoint(self, slug: str, default: str) -> str:
@@ -114,5 +125,8 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as exc:
-        lines = [f"{'__'.join(str(part) for part in error['loc']).upper()}: {error['msg']}" for error in exc.errors(include_input=False)]
+        lines = [
+            f"{'__'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in exc.errors(include_input=False)
+        ]
         raise NotConfigured("These settings cannot be used:\n" + "\n".join(lines)) from exc

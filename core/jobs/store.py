@@ -66,7 +66,7 @@ class JobStore(Protocol):
         """Write what the lease holder may write, and an event if the state changed.
 
         Raises:
-            StaleJob: the row's fence is no longer the job's, or another worker holds a live lease.
+            StaleJob: the row's fence is no longer the job's: somebody claimed it since.
         """
         ...
 

@@ -30,7 +30,9 @@ def _load(names: tuple[str, ...]) -> dict[str, ModelSpec]:
     return specs
 
 
-RESERVED = frozenset({"jobs", "takes", "hooks", "media", "static", "component", "healthz", "readyz", "metrics", "oauth2callback"})
+RESERVED = frozenset(
+    {"jobs", "takes", "hooks", "media", "static", "component", "healthz", "readyz", "metrics", "oauth2callback"}
+)
 """Addresses of other pages and routes."""
 
 MODELS: dict[str, ModelSpec] = _load(NAMES)

@@ -23,7 +23,11 @@ class KlingInput(ModelInput):
         "blur, distort, and low quality", max_length=2500, description="What to keep out of the video."
     )
     cfg_scale: float = Field(
-        0.5, ge=0, le=1, title="Prompt strength", description="How closely the video keeps to the prompt: 0 loose, 1 strict."
+        0.5,
+        ge=0,
+        le=1,
+        title="Prompt strength",
+        description="How closely the video keeps to the prompt: 0 loose, 1 strict.",
     )
 
 

@@ -17,7 +17,9 @@ class LtxInput(ModelInput):
     prompt: Annotated[str, Prompt()] = Field(min_length=1, max_length=5000, description="What happens in the video.")
     aspect_ratio: Literal["auto", "16:9", "9:16"] = Field("auto", description="Shape of the video.")
     duration: Literal[6, 8, 10, 12, 14, 16, 18, 20] = Field(
-        6, description="Length of the video. More than 10 s only at 1080p and 25 frames per second.", json_schema_extra={"unit": "s"}
+        6,
+        description="Length of the video. More than 10 s only at 1080p and 25 frames per second.",
+        json_schema_extra={"unit": "s"},
     )
     resolution: Literal["1080p", "1440p", "2160p"] = Field("1080p", description="Size of the video.")
     fps: Literal[24, 25, 48, 50] = Field(25, title="Frames per second", description="Frame rate of the video.")
@@ -30,7 +32,9 @@ class LtxInput(ModelInput):
     def _long_clips_are_plain(self) -> Self:
         if self.duration > LONG_S and (self.fps != 25 or self.resolution != "1080p"):
             raise PydanticCustomError(
-                "long_clip", "More than 10 s needs 1080p and 25 frames per second. Change those, or choose 10 s or less.", {"field": "duration"}
+                "long_clip",
+                "More than 10 s needs 1080p and 25 frames per second. Change those, or choose 10 s or less.",
+                {"field": "duration"},
             )
         return self
 

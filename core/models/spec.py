@@ -193,11 +193,19 @@ def _kind(name: str, info: FieldInfo) -> Kind:
     if bare is bool:
         return Toggle()
     if bare in (int, float):
-        low = next((getattr(m, "ge", getattr(m, "gt", None)) for m in info.metadata if hasattr(m, "ge") or hasattr(m, "gt")), None)
-        high = next((getattr(m, "le", getattr(m, "lt", None)) for m in info.metadata if hasattr(m, "le") or hasattr(m, "lt")), None)
+        low = next(
+            (getattr(m, "ge", getattr(m, "gt", None)) for m in info.metadata if hasattr(m, "ge") or hasattr(m, "gt")),
+            None,
+        )
+        high = next(
+            (getattr(m, "le", getattr(m, "lt", None)) for m in info.metadata if hasattr(m, "le") or hasattr(m, "lt")),
+            None,
+        )
         whole = bare is int
         return Number(low, high, 1 if whole else 0.05, whole)
-    raise TypeError(f"field {name!r} has type {info.annotation}: give it a kind from core.models.spec, e.g. Annotated[str, Prompt()]")
+    raise TypeError(
+        f"field {name!r} has type {info.annotation}: give it a kind from core.models.spec, e.g. Annotated[str, Prompt()]"
+    )
 
 
 def _without_none(annotation: Any) -> Any:

@@ -22,9 +22,16 @@ class SpliceInput(ModelInput):
     clips: Annotated[list[ClipItem], Clips(least=2, most=10)] = Field(
         min_length=2, max_length=10, description="Two to ten takes, uploaded MP4s or stills, in playing order."
     )
-    transition: Literal["cut", "crossfade", "fade through black"] = Field("cut", description="What happens between two clips.")
+    transition: Literal["cut", "crossfade", "fade through black"] = Field(
+        "cut", description="What happens between two clips."
+    )
     transition_seconds: float = Field(
-        0.5, ge=0.1, le=2.0, title="Transition length", description="How long a crossfade or a fade takes.", json_schema_extra={"unit": "s"}
+        0.5,
+        ge=0.1,
+        le=2.0,
+        title="Transition length",
+        description="How long a crossfade or a fade takes.",
+        json_schema_extra={"unit": "s"},
     )
     size: Literal["1280x720", "720x1280", "960x960", "1920x1080", "1080x1920"] = Field(
         "1280x720", description="Width and height of the video in pixels."

@@ -22,7 +22,9 @@ class VeoInput(ModelInput):
     generate_audio: bool = Field(True, title="Sound", description="Make sound and speech with the video.")
     negative_prompt: Annotated[str | None, Text()] = Field(None, description="What to keep out of the video.")
     seed: Annotated[int | None, Seed()] = Field(None, description="Same seed and input, similar result. Empty: random.")
-    auto_fix: bool = Field(False, title="Repair prompt", description="Let the model rewrite a prompt that its policy refuses.")
+    auto_fix: bool = Field(
+        False, title="Repair prompt", description="Let the model rewrite a prompt that its policy refuses."
+    )
     safety_tolerance: Literal["1", "2", "3", "4", "5", "6"] = Field(
         "4", description="Content filter: 1 blocks the most, 6 the least."
     )

@@ -132,3 +132,7 @@ class Provider(Protocol):
     async def cancel(self, job: Job) -> CancelAnswer:
         """Ask for the end of an accepted job."""
         ...
+
+    async def aclose(self) -> None:
+        """Let go of connections; called once, on the loop that the other calls ran on."""
+        ...

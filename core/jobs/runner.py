@@ -1,0 +1,54 @@
+"""The worker on a thread and event loop of its own, beside a server that must not wait for it."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+
+from core.jobs.worker import STOP_S, Worker
+
+log = logging.getLogger("takes.jobs")
+
+
+class WorkerThread:
+    """Starts and stops one worker.
+
+    Args:
+        worker: the worker to run.
+        close: called on the same loop after the last step, to let go of connections.
+    """
+
+    def __init__(self, worker: Worker, close: Callable[[], Awaitable[None]]) -> None:
+        self._worker = worker
+        self._close = close
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="takes-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns when the loop runs."""
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Let the steps under way end, then stop. Leases are handed back."""
+        if self._loop and self._stop and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(STOP_S + 5)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._ready.set()
+        try:
+            await self._worker.run(self._stop)
+        finally:
+            await self._close()

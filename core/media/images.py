@@ -1,0 +1,440 @@
+"""Pictures that come in: what a file really is, whether it can be used, and its upright sRGB form without metadata."""
+
+import io
+import math
+import re
+import struct
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageCms, ImageDraw, ImageEnhance, ImageFile, ImageOps
+
+from core.errors import InvalidMedia
+from core.models.spec import Still
+
+Size = tuple[int, int]
+Box = tuple[int, int, int, int]
+
+MEBIBYTE: Final = 1024 * 1024
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")  # MPO comes in as JPEG
+ALLOWED: Final = "a JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF"
+MOST_PIXELS: Final = 50_000_000  # a 48-megapixel phone picture passes; decoded it takes 150 MB
+LEAST_SIDE: Final = 64  # pixels
+MOST_ASPECT: Final = 4.0  # longer / shorter side
+LONGEST_SIDE: Final = 2560  # pixels kept; no model in the catalogue uses more than 1080p
+JPEG_QUALITY: Final = 92
+PNG_BYTES: Final = 2 * MEBIBYTE  # flat graphics up to here stay PNG, which keeps their edges clean
+SMALLER: Final = ((92, 1.0), (85, 1.0), (78, 1.0), (85, 0.75), (78, 0.5), (75, 0.35), (75, 0.25))  # quality, scale
+
+BROKEN: Final = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+"""What Pillow and its plugins raise for a file that is cut off, damaged or hostile."""
+
+Image.init()
+pillow_heif.register_heif_opener()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it is kept and sent: upright, 8-bit sRGB, no EXIF, no place, no profile.
+
+    Args:
+        data: the encoded file.
+        extension: "jpg" or "png".
+        width, height: in pixels.
+        notes: what was changed on the way that the user should know, as sentences.
+    """
+
+    data: bytes
+    extension: str
+    width: int
+    height: int
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(data: bytes, *, max_bytes: int, name: str = "") -> Picture:
+    """Check a file that somebody gave, and bring it into the one form that everything else works with.
+
+    Args:
+        data: the file's bytes; its content decides what it is, never its name.
+        max_bytes: largest file that is taken.
+        name: the file's name, for messages.
+
+    Raises:
+        InvalidMedia: it is no picture, is damaged, or is outside the limits; the message says which and what to do.
+    """
+    said = quoted(name)
+    if not data:
+        raise InvalidMedia(f"{said} is empty. Choose it again, or export it anew.")
+    if len(data) > max_bytes:
+        raise InvalidMedia(f"{said} is {too_big(len(data), max_bytes)}. Save it smaller, for example as a JPEG.")
+    with _open(data, said) as image:
+        _check_size(image.size, said)
+        full = image.size
+        flat = image.mode in ("1", "P", "PA", "LA", "RGBA") or "transparency" in image.info
+        notes = ["Only its first frame is used."] if _moves(image) else []
+        upright = _load(image, said)
+    if (upright.width > upright.height) != (full[0] > full[1]):
+        full = (full[1], full[0])
+    try:
+        rgb = _to_rgb(upright, notes)
+    except BROKEN as exc:
+        raise _damaged(said) from exc
+    if rgb.size != full:
+        notes.append(f"Scaled down from {_by(full)} to {_by(rgb.size)} pixels.")
+    extension, encoded = "jpg", b""
+    if flat and len(data) < PNG_BYTES:
+        extension, encoded = "png", _png(rgb)
+    if not encoded or len(encoded) > PNG_BYTES:
+        extension, encoded = "jpg", _jpeg(rgb)
+    return Picture(encoded, extension, *rgb.size, tuple(notes))
+
+
+def check_fit(width: int, height: int, size_bytes: int, kind: Still) -> None:
+    """Whether a still keeps to a model's own limits.
+
+    Args:
+        width, height: in pixels.
+        size_bytes: of the encoded file.
+        kind: the model's limits.
+
+    Raises:
+        InvalidMedia: it does not; the message names the limit.
+    """
+    if min(width, height) < kind.min_side:
+        raise InvalidMedia(
+            f"This still is {_by((width, height))} pixels; the model needs at least {kind.min_side} on each side. Choose a larger one."
+        )
+    low, high = kind.ratio
+    if not low <= width / height <= high:
+        raise InvalidMedia(
+            f"This still is {_by((width, height))} pixels; the model takes shapes from {_ratio(low)} to {_ratio(high)} "
+            "(width to height). Crop it first."
+        )
+    if kind.max_bytes is not None and size_bytes > kind.max_bytes:
+        raise InvalidMedia(
+            f"This still is {too_big(size_bytes, kind.max_bytes)} of this model. Save it smaller, for example as a JPEG."
+        )
+
+
+def fit_bytes(picture: Picture, max_bytes: int) -> Picture:
+    """The same picture in a file of at most `max_bytes`: first at a lower quality, then smaller.
+
+    Raises:
+        InvalidMedia: not even a quarter of its size at a low quality fits.
+    """
+    if len(picture.data) <= max_bytes:
+        return picture
+    image = _load(_open(picture.data, "The picture"), "The picture").convert("RGB")
+    for quality, scale in SMALLER:
+        smaller = _within(image, round(max(image.size) * scale))
+        data = _jpeg(smaller, quality)
+        if len(data) <= max_bytes:
+            note = f"Compressed to {megabytes(len(data))} for the model's limit of {megabytes(max_bytes)}."
+            return replace(
+                picture,
+                data=data,
+                extension="jpg",
+                width=smaller.width,
+                height=smaller.height,
+                notes=(*picture.notes, note),
+            )
+    raise InvalidMedia(
+        f"The picture cannot be brought below the model's limit of {megabytes(max_bytes)}. Choose a simpler one."
+    )
+
+
+def thumbnail(data: bytes, longest: int) -> bytes:
+    """A small JPEG of a stored picture.
+
+    Args:
+        data: the stored file.
+        longest: longest side in pixels; a smaller picture keeps its size.
+
+    Raises:
+        InvalidMedia: the bytes are not a picture.
+    """
+    return _jpeg(_small(data, longest), quality=85)
+
+
+def crop_preview(data: bytes, box: Box | None, longest: int) -> bytes:
+    """A JPEG of a stored picture in which what will be cut away is dark and grey, and what stays has a thin frame.
+
+    Args:
+        data: the stored file.
+        box: what stays, as left, top, right, bottom in pixels of the stored picture; None for all of it.
+        longest: longest side of the answer in pixels.
+
+    Raises:
+        InvalidMedia: the bytes are not a picture, or the box lies outside of it.
+    """
+    image = _small(data, longest)
+    if box is None:
+        return _jpeg(image, quality=85)
+    with _open(data, "The picture") as stored:
+        full = stored.size
+    across, down = image.width / full[0], image.height / full[1]
+    left, top = max(0, round(box[0] * across)), max(0, round(box[1] * down))
+    right, bottom = min(image.width, round(box[2] * across)), min(image.height, round(box[3] * down))
+    if left >= right or top >= bottom:
+        raise InvalidMedia("The chosen part lies outside of the picture. Choose it again.")
+    dim = ImageEnhance.Brightness(ImageEnhance.Color(image).enhance(0.25)).enhance(0.4)
+    dim.paste(image.crop((left, top, right, bottom)), (left, top))
+    line = max(1, round(max(image.size) / 400))
+    ImageDraw.Draw(dim).rectangle((left, top, right - 1, bottom - 1), outline=(245, 245, 245), width=line)
+    return _jpeg(dim, quality=85)
+
+
+# --- What a file is -----------------------------------------------------------------------------------------------
+
+MAGIC: Final = (
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"BM", "a BMP picture"),
+    (b"II*\x00", "a TIFF picture"),
+    (b"MM\x00*", "a TIFF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive or an Office document"),
+    (b"\x00\x00\x01\x00", "an icon (ICO)"),
+    (b"8BPS", "a Photoshop document"),
+    (b"\x1a\x45\xdf\xa3", "a video (WebM or MKV)"),
+    (b"ID3", "a sound (MP3)"),
+    (b"OggS", "a sound (Ogg)"),
+    (b"fLaC", "a sound (FLAC)"),
+)
+RIFF: Final = {b"WEBP": "a WebP picture", b"WAVE": "a sound (WAV)", b"AVI ": "a video (AVI)"}
+BRANDS: Final = {
+    b"avif": "an AVIF picture", b"avis": "an AVIF picture", b"heic": "a HEIC picture", b"heix": "a HEIC picture",
+    b"heim": "a HEIC picture", b"heis": "a HEIC picture", b"hevc": "a HEIC picture", b"hevx": "a HEIC picture",
+    b"mif1": "a HEIC picture", b"msf1": "a HEIC picture", b"M4A ": "a sound (M4A)", b"qt  ": "a video (MOV)",
+}  # fmt: skip
+
+
+def what_is(data: bytes) -> str:
+    """What these bytes are, in words with an article, by content alone: "a web page", "a JPEG picture", "text"."""
+    head = data[:1024]
+    if not head:
+        return "nothing"
+    if head[4:8] == b"ftyp":
+        return BRANDS.get(head[8:12], "a video (MP4)")
+    if head[4:8] in (b"moov", b"mdat", b"wide"):  # QuickTime from before there was a brand
+        return "a video (MOV)"
+    if head[:4] == b"RIFF":
+        return RIFF.get(head[8:12], "data of an unknown kind")
+    if head[0] == 0xFF and len(head) > 1 and head[1] & 0xE6 == 0xE2:  # frame of MPEG audio, layer III
+        return "a sound (MP3)"
+    for magic, words in MAGIC:
+        if head.startswith(magic):
+            return words
+    return _what_text(head)
+
+
+def _what_text(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "text"
+    mark = re.search(rb"<(?:!doctype\s+)?(html|svg)\b|<(?:head|body|script)\b", head.lower())
+    if mark:
+        return "an SVG drawing" if mark[1] == b"svg" else "a web page"
+    text = head.decode("utf-8", errors="ignore")
+    readable = (
+        bool(text) and len(text.encode()) >= len(head) - 3 and not re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text)
+    )
+    return "text" if readable else "data of an unknown kind"
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether the content begins like one of the pictures that are taken; says nothing about the rest of it."""
+    return what_is(data).endswith("picture")
+
+
+# --- Words --------------------------------------------------------------------------------------------------------
+
+
+def quoted(name: str, otherwise: str = "The file") -> str:
+    """A file's name for a message: its last part, printable, at most 60 characters, in quotes."""
+    last = "".join(char for char in re.split(r"[/\\]", name)[-1] if char.isprintable()).strip()
+    return f"“{last if len(last) <= 60 else last[:57] + '…'}”" if last else otherwise
+
+
+def megabytes(count: int) -> str:
+    """Bytes as people read them, e.g. "1.5 MB" (of 1024 × 1024 bytes) or "12 kB"."""
+    if count < MEBIBYTE / 10:
+        return f"{max(1, round(count / 1024))} kB"
+    return f"{count / MEBIBYTE:.1f}".removesuffix(".0") + " MB"
+
+
+def too_big(count: int, limit: int) -> str:
+    """The words "60 MB; the limit is 30 MB", and never "30 MB; the limit is 30 MB"."""
+    over = "just over " if megabytes(count) == megabytes(limit) else ""
+    return f"{over}{megabytes(count)}; the limit is {megabytes(limit)}"
+
+
+def _by(size: Size) -> str:
+    return f"{size[0]:,} × {size[1]:,}"
+
+
+def _ratio(value: float) -> str:
+    near = Fraction(value).limit_denominator(25)
+    return f"{near.numerator}:{near.denominator}"
+
+
+def _damaged(said: str) -> InvalidMedia:
+    return InvalidMedia(f"The picture {said} is damaged or incomplete. Export or download it again.")
+
+
+# --- Decoding -----------------------------------------------------------------------------------------------------
+
+
+def _open(data: bytes, said: str) -> ImageFile.ImageFile:
+    """Read the header. Asks the openers itself: `Image.open` refuses a bomb without telling its width and height."""
+    cause: Exception | None = None
+    for opener in FORMATS:
+        factory, accepts = Image.OPEN[opener]
+        if accepts is not None and accepts(data[:16]) is not True:
+            continue
+        try:
+            return factory(io.BytesIO(data), "")
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+            raise InvalidMedia(
+                f"{said} has too many pixels; the limit is {MOST_PIXELS // 1_000_000} million. Scale it down."
+            ) from exc
+        except (*BROKEN, TypeError, KeyError) as exc:  # plugins trip over header fields that a damaged file lacks
+            cause = exc
+    if is_picture(data):
+        raise _damaged(said) from cause
+    raise InvalidMedia(f"{said} is not a picture: it holds {what_is(data)}. Choose {ALLOWED}.") from cause
+
+
+def _check_size(size: Size, said: str) -> None:
+    width, height = size
+    if width * height > MOST_PIXELS:
+        raise InvalidMedia(
+            f"{said} is {_by(size)} pixels, {width * height / 1_000_000:,.0f} million in all; "
+            f"the limit is {MOST_PIXELS // 1_000_000} million. Scale it down."
+        )
+    if min(size) < LEAST_SIDE:
+        raise InvalidMedia(
+            f"{said} is only {_by(size)} pixels; each side needs at least {LEAST_SIDE}. Choose a larger picture."
+        )
+    if max(size) > MOST_ASPECT * min(size):
+        raise InvalidMedia(
+            f"{said} is {_by(size)} pixels; its longer side may be at most {MOST_ASPECT:g} times the shorter one. Crop it first."
+        )
+
+
+def _load(image: ImageFile.ImageFile, said: str) -> Image.Image:
+    """Decode the first frame, upright. `verify` would pass half a JPEG; only decoding finds out."""
+    try:
+        if image.format in ("JPEG", "MPO"):
+            image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))  # decodes at 1/2, 1/4 or 1/8, three times cheaper
+        image.load()
+    except BROKEN as exc:
+        if any(word in str(exc).lower() for word in ("truncated", "end of file", "unexpected end")):
+            raise InvalidMedia(
+                f"The picture {said} is incomplete: the file ends in the middle. Export or download it again."
+            ) from exc
+        raise _damaged(said) from exc
+    try:
+        return ImageOps.exif_transpose(image)
+    except (*BROKEN, TypeError, KeyError):  # damaged EXIF says nothing about which way is up
+        return image.copy()
+
+
+def _moves(image: ImageFile.ImageFile) -> bool:
+    """Whether there are further frames. MPO and HEIC often hold a depth map or a burst beside the picture: not those."""
+    return image.format not in ("MPO", "HEIF") and bool(getattr(image, "is_animated", False))
+
+
+def _small(data: bytes, longest: int) -> Image.Image:
+    return _within(_to_rgb(_load(_open(data, "The picture"), "The picture"), []), longest)
+
+
+# --- Pixels -------------------------------------------------------------------------------------------------------
+
+
+def _to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    """8-bit sRGB without transparency, at most LONGEST_SIDE; appends what was changed to `notes`."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bit(image)
+        notes.append("Reduced to 8 bits per colour.")
+    alpha = None
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        image = _within(image.convert("RGBA"), LONGEST_SIDE)
+        alpha = image.getchannel("A")
+        image = image.convert("RGB")
+    elif image.mode in ("1", "P", "RGBX", "YCbCr", "HSV"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image = _to_srgb(_within(image, LONGEST_SIDE), profile, notes)
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        white = Image.new("RGB", image.size, (255, 255, 255))
+        white.paste(image, mask=alpha)
+        image = white
+        notes.append("Its transparent parts were put on white.")
+    image.info = {}  # a comment would be written out again
+    return image
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Grey of 16 or more bits, scaled to 0..255; Pillow's own `convert` clips it to white."""
+    shades = np.nan_to_num(np.asarray(image).astype(np.float64))
+    low, high = float(shades.min()), float(shades.max())
+    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
+        shades = shades / 257
+    elif image.mode == "F" and low >= 0 and high <= 1:
+        shades = shades * 255
+    elif low < 0 or high > 255:  # no range is stated: use the one that is there
+        shades = (shades - low) * (255 / (high - low))
+    return Image.fromarray(np.round(shades).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:
+    """Colours by the embedded profile, where it fits the pixels; else as Pillow converts them."""
+    try:
+        profile = ImageCms.getOpenProfile(io.BytesIO(icc)) if icc else _lab() if image.mode == "LAB" else None
+        if profile is not None:
+            title = re.sub(r"[^\w .()-]", "", ImageCms.getProfileDescription(profile))[:60].strip()
+            space = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}.get(profile.profile.xcolor_space.strip())
+            if image.mode == "L" and space == "RGB":
+                image = image.convert("RGB")
+            if image.mode == space and "sRGB" not in title:
+                srgb = ImageCms.createProfile("sRGB")
+                converted = ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB")
+                assert converted is not None  # None only for inPlace
+                notes.append(f"Colours were converted from {title or 'its own profile'} to sRGB.")
+                return converted
+    except (ImageCms.PyCMSError, OSError):
+        notes.append("Its colour profile is damaged and was left out.")
+    if image.mode == "CMYK":
+        notes.append("Colours were converted from CMYK, which is meant for print; they may look different.")
+    return image.convert("RGB")
+
+
+def _lab() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+
+
+def _within(image: Image.Image, longest: int) -> Image.Image:
+    scale = longest / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, math.floor(image.width * scale + 0.5)), max(1, math.floor(image.height * scale + 0.5)))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _jpeg(image: Image.Image, quality: int = JPEG_QUALITY) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, optimize=True)
+    return out.getvalue()
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

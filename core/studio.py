@@ -1,0 +1,398 @@
+"""The façade: everything that pages, routes and the command line may ask of the core."""
+
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from core.errors import InvalidForm, InvalidMedia, NotConfigured, NotFound, StaleJob
+from core.jobs.job import OPEN, Event, Job, State, move, utc_now
+from core.jobs.store import JobQuery, JobStore
+from core.jobs.worker import Worker
+from core.logs import set_up
+from core.media import fetch, images, video
+from core.media.local import LocalMediaStore
+from core.media.store import MediaStore, Stored
+from core.models import MODELS
+from core.models import get as get_model
+from core.models.spec import Clip, Estimate, FormField, ModelInput, ModelSpec, Sound, Still, form_fields
+from core.models.validate import validate
+from core.providers.base import Provider
+from core.providers.fal import FalProvider
+from core.providers.preview import PreviewProvider
+from core.settings import Settings, load
+from core.stores.sqlite import SqliteJobStore
+from core.web.identity import Identity, kept_secret
+
+log = logging.getLogger("takes")
+
+PREVIEW_SLOTS = 1  # a second render at once makes both slower on an ordinary computer
+PREVIEW_POLL_S = 0.5  # a look at a local progress file costs nothing
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a model can run.
+
+    Args:
+        provider: the provider's name, as it stands in a job.
+        title: for people.
+        ready: whether it can be chosen now.
+        hint: one line: what it is, or what is missing.
+    """
+
+    provider: str
+    title: str
+    ready: bool
+    hint: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A stored still: its key, its size in pixels and bytes, and what was done to it on the way in."""
+
+    key: str
+    width: int
+    height: int
+    bytes: int
+    notes: tuple[str, ...]
+
+
+class Studio:
+    """One installation of Takes.
+
+    Args:
+        settings: as read at start.
+        store: the jobs.
+        media: the files.
+        providers: by name.
+        identity: the owner cookies.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: JobStore,
+        media: MediaStore,
+        providers: Mapping[str, Provider],
+        identity: Identity,
+    ) -> None:
+        self.settings = settings
+        self.media = media
+        self.identity = identity
+        self._store = store
+        self._providers = providers
+
+    # --- what there is ----------------------------------------------------------------------------------------------
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """The catalogue, in menu order."""
+        return tuple(MODELS.values())
+
+    def default_model(self) -> ModelSpec:
+        """The model that `/` opens: PROVIDER_NAME. Raises NotConfigured if there is none of that name."""
+        try:
+            return get_model(self.settings.provider_name)
+        except NotFound as exc:
+            raise NotConfigured(f"PROVIDER_NAME: {exc.message}") from exc
+
+    def places(self, spec: ModelSpec) -> tuple[Place, ...]:
+        """Where this model can run, the hosted one first."""
+        has_key = self.settings.fal_key is not None
+        hosted = Place(
+            "fal",
+            f"{spec.title} on fal.ai",
+            has_key,
+            "The hosted model." if has_key else "To run the hosted model, put FAL_API_KEY=… into .env and start again.",
+        )
+        if spec.local == "splice":
+            local = Place("preview", "This computer", True, "Free, with every transition.")
+        else:
+            local = Place(
+                "preview",
+                "Local preview",
+                True,
+                "Free, on this computer: a camera move over the still. Not the AI model.",
+            )
+        return (hosted, local)
+
+    def provider_title(self, name: str) -> str:
+        """A provider's name for people; the bare name for one that is gone."""
+        provider = self._providers.get(name)
+        return provider.title if provider else name
+
+    def option_fields(self, spec: ModelSpec, provider: str) -> tuple[FormField, ...]:
+        """The settings that this provider adds to the model's own."""
+        options = self._providers[provider].options(spec)
+        return form_fields(options) if options else ()
+
+    def describe(self) -> list[str]:
+        """One line for each provider on how it is configured; never a key."""
+        key = "key set" if self.settings.fal_key else "no key (FAL_API_KEY)"
+        return [
+            f"PROVIDER_NAME: {self.settings.provider_name}",
+            f"fal: {key}, queue {self.settings.queue_url}, uploads {self.settings.rest_url}",
+            "preview: ready, no key needed",
+        ]
+
+    # --- what comes in ------------------------------------------------------------------------------------------------
+
+    def add_picture(self, data: bytes, name: str, kind: Still | None = None) -> Picture:
+        """Check, turn upright and keep a picture.
+
+        Args:
+            data: the file as it was given.
+            name: its name, for messages.
+            kind: the model's limits, where it is for one.
+
+        Raises:
+            InvalidMedia: it cannot be used; the message says why and what to do.
+        """
+        picture = images.read_picture(data, max_bytes=self.settings.max_upload_bytes, name=name)
+        if kind is not None:
+            images.check_fit(picture.width, picture.height, len(picture.data), kind)
+        stored = self.media.put(picture.data, picture.extension)
+        return Picture(stored.key, picture.width, picture.height, stored.bytes, picture.notes)
+
+    def add_picture_from(self, url: str, kind: Still | None = None) -> Picture:
+        """The same for a picture at an address on the web, fetched by this server."""
+        data, name = fetch.fetch_now(
+            url, max_bytes=self.settings.max_upload_bytes, allow_private=self.settings.fetch_private_urls
+        )
+        return self.add_picture(data, name, kind)
+
+    def add_clip(self, data: bytes, name: str, kind: Clip | None = None) -> Stored:
+        """Check and keep an MP4 or MOV. Raises InvalidMedia."""
+        probe = video.read_clip(data, max_bytes=self.settings.max_upload_bytes, name=name)
+        if kind is not None:
+            video.check_clip(probe, len(data), kind)
+        return self.media.put(data, "mp4")
+
+    def add_sound(self, data: bytes, name: str, kind: Sound | None = None) -> Stored:
+        """Check and keep a WAV or MP3. Raises InvalidMedia."""
+        extension, seconds = video.read_sound(data, max_bytes=self.settings.max_upload_bytes, name=name)
+        if kind is not None:
+            video.check_sound(seconds, len(data), kind)
+        return self.media.put(data, extension)
+
+    def picture(self, key: str) -> bytes:
+        """A stored still, or the first frame of a stored clip, as picture bytes. Raises NotFound."""
+        if not key.endswith(".mp4"):
+            return self.media.read(key)
+        with self.media.local(key) as path:
+            return video.first_frame(path)
+
+    def picture_size(self, key: str) -> tuple[int, int]:
+        """Width and height of a stored still in pixels. Raises NotFound."""
+        with self.media.local(key) as path:
+            return images.size_of(path)
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+
+    def estimate(self, spec: ModelSpec, values: Mapping[str, Any], provider: str) -> Estimate | None:
+        """What a job with these form values would cost there; None while the form is not complete."""
+        try:
+            return self._providers[provider].price(spec, validate(spec.input, values, spec.title))
+        except InvalidForm:
+            return None
+
+    def check(
+        self, slug: str, values: Mapping[str, Any], provider: str, options: Mapping[str, Any]
+    ) -> tuple[ModelInput, dict[str, Any]]:
+        """Validate a form as `create` would.
+
+        Raises:
+            InvalidForm: a sentence for each field that has to change.
+            NotConfigured: this provider cannot be used yet.
+        """
+        spec = get_model(slug)
+        place = next((place for place in self.places(spec) if place.provider == provider), None)
+        if place is None:
+            raise NotFound(f"{spec.title} cannot run on “{provider}”. Choose one of: {', '.join(self._providers)}.")
+        if not place.ready:
+            raise NotConfigured(place.hint)
+        given = validate(spec.input, values, spec.title)
+        given = self._fitted(spec, given, provider)
+        kind = self._providers[provider].options(spec)
+        if kind is None and options:
+            raise InvalidForm({name: f"{place.title} has no setting “{name}”." for name in options})
+        chosen = validate(kind, options, place.title).model_dump(mode="json") if kind else {}
+        if provider != "preview":
+            spec.to_payload(given, dict.fromkeys(spec.media_keys(given), "https://example.invalid"))
+        return given, chosen
+
+    def create(
+        self,
+        owner: str,
+        slug: str,
+        values: Mapping[str, Any],
+        *,
+        provider: str,
+        options: Mapping[str, Any] | None = None,
+        nonce: str | None = None,
+        parent_id: str | None = None,
+    ) -> Job:
+        """Write a new job; the worker does the rest.
+
+        Args:
+            owner: who asks.
+            slug: the model.
+            values: the form's values by field name; media as keys.
+            provider: where to run.
+            options: the provider's own settings.
+            nonce: one per rendered form: the same nonce twice is the same job.
+            parent_id: the job this one grew out of.
+
+        Raises:
+            InvalidForm: a sentence for each field that has to change; nothing was written.
+            NotConfigured: this provider cannot be used yet.
+        """
+        given, chosen = self.check(slug, values, provider, options or {})
+        spec = get_model(slug)
+        estimate = self._providers[provider].price(spec, given)
+        inputs = given.model_dump(mode="json")
+        now = utc_now()
+        job = Job(
+            owner=owner,
+            model=slug,
+            provider=provider,
+            endpoint=self.settings.endpoint(slug, spec.endpoint) if provider == "fal" else "local",
+            prompt=str(inputs.get("prompt") or ""),
+            inputs=inputs,
+            options=chosen,
+            nonce=nonce,
+            parent_id=parent_id,
+            still=spec.still(inputs),
+            estimate_low_usd=estimate.low_usd,
+            cost_estimate_usd=estimate.high_usd,
+            cost_basis=estimate.basis,
+            created_at=now,
+            due_at=now,
+            updated_at=now,
+        )
+        return self._store.add(job)
+
+    def get(self, owner: str | None, job_id: str) -> Job:
+        """A job. `owner` None is the operator at the command line.
+
+        Raises:
+            NotFound: there is none, or it is somebody else's.
+        """
+        job = self._store.get(job_id)
+        if job is None or (owner is not None and job.owner != owner):
+            raise NotFound("There is no such take. It may have been made in another browser, or deleted.")
+        return job
+
+    def jobs(self, query: JobQuery) -> list[Job]:
+        """The jobs that match."""
+        return self._store.find(query)
+
+    def history(self, owner: str | None, job_id: str) -> list[Event]:
+        """When a job moved, and why. Raises NotFound."""
+        return self._store.events([self.get(owner, job_id).id])
+
+    def cancel(self, owner: str | None, job_id: str) -> Job:
+        """Ask for a job's end. Free and at once while it waits here; else the worker passes it on.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        job = self.get(owner, job_id)
+        if job.state not in OPEN:
+            return job
+        now = utc_now()
+        if job.state is State.WAITING and not (job.lease_until and job.lease_until > now):
+            try:
+                gone = move(job, State.CANCELLED, now, lease_owner=None, lease_until=None)
+                return self._store.save(gone, now, "cancelled before anything was sent")
+            except StaleJob:
+                log.debug("job %s: claimed while it was being cancelled", job.id)
+        return self._store.patch(job.id, now, cancel_requested=True)
+
+    # --- engine -------------------------------------------------------------------------------------------------------
+
+    def worker(self) -> Worker:
+        """A worker over this studio's store, to be run on one event loop."""
+        return Worker(
+            self._store,
+            self.media,
+            self._providers,
+            slots={"fal": self.settings.fal_max_in_flight, "preview": PREVIEW_SLOTS},
+            poll_s={"fal": self.settings.poll_seconds, "preview": PREVIEW_POLL_S},
+            part_dir=self.settings.home / "parts",
+        )
+
+    async def close(self) -> None:
+        """Let go of connections. Call on the worker's loop."""
+        for provider in self._providers.values():
+            await provider.aclose()
+
+    def is_alive(self) -> bool:
+        """Whether the store answers."""
+        try:
+            self._store.find(JobQuery(limit=1))
+        except Exception:
+            log.exception("the job store does not answer")
+            return False
+        return True
+
+    def _fitted(self, spec: ModelSpec, given: ModelInput, provider: str) -> ModelInput:
+        """The input with every stored file checked, and pictures made small enough for the model."""
+        wrong: dict[str, str] = {}
+        changed: dict[str, str] = {}
+        for item in spec.fields:
+            key = getattr(given, item.name)
+            if not isinstance(item.kind, Still) or not key:
+                continue
+            try:
+                changed |= self._fitted_still(item, item.kind, key, provider)
+            except (InvalidMedia, NotFound) as exc:
+                wrong[item.name] = exc.message
+        for key in spec.media_keys(given):
+            if self.media.stat(key) is None and not wrong:
+                raise InvalidForm({"": "A file of this form is no longer stored. Choose it again."})
+        if wrong:
+            raise InvalidForm(wrong)
+        return given.model_copy(update=changed)
+
+    def _fitted_still(self, item: FormField, kind: Still, key: str, provider: str) -> dict[str, str]:
+        stored = self.media.stat(key)
+        if stored is None:
+            raise NotFound(f"{item.label}: the picture is no longer stored. Choose it again.")
+        if provider == "preview":
+            return {}
+        width, height = self.picture_size(key)
+        images.check_fit(width, height, stored.bytes, Still(kind.min_side, None, kind.ratio))
+        if kind.max_bytes and stored.bytes > kind.max_bytes:
+            smaller = images.fit_bytes(self.media.read(key), kind.max_bytes)
+            return {item.name: self.media.put(smaller, "jpg").key}
+        return {}
+
+
+def open_studio(settings: Settings) -> Studio:
+    """Put an installation together from its settings. Raises NotConfigured."""
+    set_up(settings.debug)
+    unknown = settings.fal_endpoint.keys() - MODELS.keys()
+    if unknown:
+        raise NotConfigured(
+            f"FAL_ENDPOINT__{min(unknown).upper()}: there is no such model. There are: {', '.join(MODELS)}."
+        )
+    home = settings.home
+    secret = settings.cookie_secret or SecretStr(kept_secret(home))
+    media = LocalMediaStore(home / "media")
+    providers: dict[str, Provider] = {
+        "fal": FalProvider(settings),
+        "preview": PreviewProvider(home / "preview", media),
+    }
+    studio = Studio(settings, SqliteJobStore(home / "takes.db"), media, providers, Identity(secret.get_secret_value()))
+    studio.default_model()
+    return studio
+
+
+@functools.cache
+def current() -> Studio:
+    """The studio of this process, opened at the first call. Tests forget it with `current.cache_clear()`."""
+    return open_studio(load())

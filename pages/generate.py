@@ -1,0 +1,188 @@
+"""The page of one model: the form on one side, this browser's takes of the model on the other."""
+
+from typing import Any
+from uuid import uuid4
+
+import streamlit as st
+
+from core.errors import AppError, InvalidForm
+from core.jobs.job import Job
+from core.models.spec import Clips, Estimate, ModelSpec, Still
+from core.studio import Place, current
+from pages.parts import card, form, identity, live, still
+
+STRIP = 8  # recent takes below the opened one
+ASPECTS = {"16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1.0}
+
+
+def render(spec: ModelSpec) -> None:
+    """Show the page of a model."""
+    owner = identity.owner()
+    with st.container(key="page-head", gap="xsmall"):
+        st.title(spec.title, anchor=False)
+        st.caption(f"{spec.maker} · {spec.summary}")
+    left, right = st.columns([5, 7], gap="large")
+    with left, st.container(key="form"):
+        _form(spec, owner)
+    with right, st.container(key="takes"):
+        _takes(spec, owner)
+
+
+# --- the form -----------------------------------------------------------------------------------------------------
+
+
+def _form(spec: ModelSpec, owner: str) -> None:
+    place = _place(spec)
+    if spec.notice:
+        st.info(spec.notice)
+    aspect = ASPECTS.get(str(st.session_state.get(f"{spec.slug}.aspect_ratio", _default(spec, "aspect_ratio"))))
+    values = form.render((f for f in spec.fields if _is_front(f)), spec.slug, owner, aspect)
+    rest = [f for f in spec.fields if not _is_front(f)]
+    options: dict[str, Any] = {}
+    extra = current().option_fields(spec, place.provider)
+    errors = st.session_state.get(f"{spec.slug}.errors", {}).keys()
+    if rest or extra:
+        with st.expander(
+            "More settings",
+            icon=":material/tune:",
+            expanded=bool(errors & {f.name for f in (*rest, *extra)}),
+            key=f"{spec.slug}.more",
+        ):
+            options = form.render(extra, f"{spec.slug}.{place.provider}", owner)
+            values |= form.render(rest, spec.slug, owner)
+    _generate(spec, owner, place, values, options)
+
+
+def _is_front(field: Any) -> bool:
+    return field.required or type(field.kind).__name__ == "Prompt"
+
+
+def _default(spec: ModelSpec, name: str) -> Any:
+    return next((field.default for field in spec.fields if field.name == name), None)
+
+
+def _place(spec: ModelSpec) -> Place:
+    """The choice of where it runs. Without a key there is one place, and a line on how to get the other."""
+    places = current().places(spec)
+    ready = [place for place in places if place.ready]
+    by_name = {place.provider: place for place in ready}
+    key = f"{spec.slug}.on"
+    if st.session_state.get(key) not in by_name:
+        st.session_state[key] = ready[0].provider
+    chosen = st.segmented_control(
+        "Where it runs",
+        list(by_name),
+        format_func=lambda name: by_name[name].title,
+        required=True,
+        key=key,
+        persist_state="session",
+    )
+    place = by_name[chosen or ready[0].provider]
+    st.caption(place.hint)
+    for missing in (other for other in places if not other.ready):
+        st.caption(f":material/key: {missing.hint}")
+    return place
+
+
+def _generate(spec: ModelSpec, owner: str, place: Place, values: dict[str, Any], options: dict[str, Any]) -> None:
+    nonce = st.session_state.setdefault(f"{spec.slug}.nonce", uuid4().hex)
+    estimate = current().estimate(spec, values, place.provider)
+    verb = "Splice" if any(isinstance(field.kind, Clips) for field in spec.fields) else "Generate"
+    st.button(
+        f"{verb} · {estimate}" if estimate else verb,
+        key=f"{spec.slug}.generate",
+        type="primary",
+        icon=":material/auto_awesome_motion:",
+        width="stretch",
+        on_click=_submit,
+        args=(spec, owner, place.provider, values, options, nonce),
+    )
+    whole = st.session_state.get(f"{spec.slug}.errors", {}).get("")
+    if whole:
+        st.error(whole, icon=":material/error:")
+    _basis(estimate)
+
+
+def _basis(estimate: Estimate | None) -> None:
+    if estimate and estimate.high_usd != 0:
+        st.caption(f"{estimate.basis}.".replace("$", "\\$"))
+
+
+def _submit(
+    spec: ModelSpec, owner: str, provider: str, values: dict[str, Any], options: dict[str, Any], nonce: str
+) -> None:
+    """Write the job. What was typed stays in the form, whether that works or not."""
+    errors: dict[str, str] = {}
+    try:
+        job = current().create(owner, spec.slug, values, provider=provider, options=options, nonce=nonce)
+    except InvalidForm as exc:
+        errors = exc.fields
+    except AppError as exc:
+        errors = {"": exc.message}
+    else:
+        st.session_state[f"{spec.slug}.nonce"] = uuid4().hex
+        st.session_state[f"{spec.slug}.opened"] = job.id
+    st.session_state[f"{spec.slug}.errors"] = errors
+    st.session_state[f"{spec.slug}.{provider}.errors"] = errors
+
+
+# --- the takes ----------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def _takes(spec: ModelSpec, owner: str) -> None:
+    """The opened take, large, and the recent ones below; runs again by itself while one of them is live."""
+    rows = live.jobs(owner)
+    takes = rows.newest(spec.slug)
+    if not takes:
+        _invite(spec)
+        return
+    opened = _opened(spec, takes)
+    stage = st.container(key="stage")
+    strip = st.container(key="strip")
+    clock = st.container(key="clock", height=1) if rows.any_live(spec.slug) else None
+    with stage:
+        card.opened(owner, opened, "stage")
+    others = [job for job in takes if job.id != opened.id][:STRIP]
+    if others:
+        with strip, st.grid("auto", min_column_width=190, gap="medium", key="recent"):
+            for job in others:
+                with st.container(key=f"card-{job.id}", gap="xsmall"):
+                    card.small(owner, job, "strip")
+                    st.button("Open", key=f"open.{job.id}", type="tertiary", on_click=_open, args=(spec, job.id))
+    if clock is not None:
+        with clock:
+            live.keep_fresh(f"{spec.slug}.clock")
+
+
+def _opened(spec: ModelSpec, takes: list[Job]) -> Job:
+    wanted = st.session_state.get(f"{spec.slug}.opened")
+    return next((job for job in takes if job.id == wanted), takes[0])
+
+
+def _open(spec: ModelSpec, job_id: str) -> None:
+    st.session_state[f"{spec.slug}.opened"] = job_id
+
+
+def _invite(spec: ModelSpec) -> None:
+    """What stands where the takes will be."""
+    with st.container(key="invite", border=True, horizontal_alignment="center", gap="medium"):
+        st.space("large")
+        st.subheader("Your takes appear here", anchor=False, text_alignment="center")
+        field = next((f for f in spec.fields if isinstance(f.kind, Still) and f.required), None)
+        if field is not None:
+            st.caption("Choose a still, say what happens, press Generate.", text_alignment="center")
+            st.button(
+                "Try it with a sample",
+                key=f"{spec.slug}.try",
+                icon=":material/image:",
+                on_click=_try_sample,
+                args=(f"{spec.slug}.{field.name}", field.kind),
+            )
+        else:
+            st.caption("Add two or more clips or stills, arrange them, press Splice.", text_alignment="center")
+        st.space("large")
+
+
+def _try_sample(key: str, kind: Still) -> None:
+    still.take_sample(key, kind, "lighthouse")

@@ -1,0 +1,60 @@
+"""The session's copy of its owner's jobs, kept fresh by asking only for what changed."""
+
+import streamlit as st
+from streamlit_autorefresh import st_autorefresh
+
+from core.jobs.job import Job
+from core.jobs.store import JobQuery
+from core.studio import current
+
+CACHE = "takes.jobs"
+PAGE = 60  # rows that a session keeps of its history
+REFRESH_MS = 1000  # how often a page asks while something is live: one indexed look-up
+
+
+class Jobs:
+    """Rows of one owner, newest first. The store always wins over what is cached here."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self._rows: dict[str, Job] = {}
+        self._seen = -1
+
+    def refresh(self) -> None:
+        """Read the first page once, afterwards only rows changed since."""
+        studio = current()
+        if self._seen < 0:
+            rows = studio.jobs(JobQuery(owner=self.owner, limit=PAGE))
+            self._seen = 0
+        else:
+            rows = studio.jobs(JobQuery(owner=self.owner, changed_since=self._seen, limit=PAGE))
+        for row in rows:
+            self._rows[row.id] = row
+            self._seen = max(self._seen, row.version)
+        if len(self._rows) > 2 * PAGE:
+            self._rows = {job.id: job for job in self.newest()[:PAGE]}
+
+    def newest(self, model: str | None = None) -> list[Job]:
+        """The rows, newest first."""
+        rows = (job for job in self._rows.values() if model is None or job.model == model)
+        return sorted(rows, key=lambda job: (job.created_at, job.id), reverse=True)
+
+    def get(self, job_id: str) -> Job | None:
+        return self._rows.get(job_id)
+
+    def any_live(self, model: str | None = None) -> bool:
+        return any(job.is_open for job in self._rows.values() if model is None or job.model == model)
+
+
+def jobs(owner: str) -> Jobs:
+    """This session's rows, brought up to date."""
+    cached = st.session_state.get(CACHE)
+    if not isinstance(cached, Jobs) or cached.owner != owner:
+        cached = st.session_state[CACHE] = Jobs(owner)
+    cached.refresh()
+    return cached
+
+
+def keep_fresh(key: str) -> None:
+    """Run the fragment that this is called in again, soon. Call it only while something is live."""
+    st_autorefresh(REFRESH_MS, key=key)

@@ -1,0 +1,142 @@
+"""The contract of MediaStore, run over every implementation: add yours as one line of STORES."""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from core.errors import NotFound
+from core.media.local import LocalMediaStore
+from core.media.store import MediaStore, Stored, key_of
+
+STORES: dict[str, Callable[[Path], MediaStore]] = {
+    "local": lambda folder: LocalMediaStore(folder / "media"),
+}
+
+BYTES = b"\xff\xd8 some picture"
+ABSENT = "0" * 64 + ".jpg"
+NO_KEYS = (
+    "",
+    "x.jpg",
+    "../" + "a" * 61 + ".jpg",
+    "a" * 64,
+    "a" * 64 + ".jpg\n",
+    "A" * 64 + ".jpg",
+    "a" * 64 + ".jpg/../../secret",
+    "a" * 64 + ".",
+    "/etc/passwd",
+    "..",
+    "\x00",
+)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStore:
+    return STORES[request.param](tmp_path)
+
+
+def test_put_gives_the_key_of_the_content_and_the_bytes_come_back(store: MediaStore) -> None:
+    stored = store.put(BYTES, "jpg")
+    assert stored == Stored(hashlib.sha256(BYTES).hexdigest() + ".jpg", len(BYTES), "image/jpeg")
+    assert store.read(stored.key) == BYTES
+    assert store.stat(stored.key) == stored
+
+
+def test_the_same_bytes_are_one_file(store: MediaStore) -> None:
+    assert store.put(BYTES, "png") == store.put(BYTES, "png")
+    store.delete(key_of(BYTES, "png"))
+    assert store.stat(key_of(BYTES, "png")) is None
+
+
+def test_the_extension_is_part_of_the_name(store: MediaStore) -> None:
+    assert store.put(BYTES, "jpg").key != store.put(BYTES, "png").key
+
+
+@pytest.mark.parametrize(
+    ("extension", "content_type"),
+    [("jpg", "image/jpeg"), ("png", "image/png"), ("mp4", "video/mp4"), ("mov", "video/quicktime"),
+     ("wav", "audio/wav"), ("mp3", "audio/mpeg")],
+)  # fmt: skip
+def test_every_kind_has_its_content_type(store: MediaStore, extension: str, content_type: str) -> None:
+    stored = store.put(BYTES, extension)
+    assert stored.content_type == content_type
+    assert store.stat(stored.key) == stored
+
+
+def test_take_keeps_the_file_and_removes_the_source(store: MediaStore, tmp_path: Path) -> None:
+    source = tmp_path / "download.part"
+    source.write_bytes(BYTES * 1000)
+    stored = store.take(source, "mp4")
+    assert stored == Stored(key_of(BYTES * 1000, "mp4"), len(BYTES) * 1000, "video/mp4")
+    assert store.read(stored.key) == BYTES * 1000
+    assert not source.exists()
+
+
+def test_take_of_what_is_there_already_removes_the_source_too(store: MediaStore, tmp_path: Path) -> None:
+    store.put(BYTES, "mp4")
+    source = tmp_path / "again"
+    source.write_bytes(BYTES)
+    assert store.take(source, "mp4").key == key_of(BYTES, "mp4")
+    assert not source.exists()
+
+
+def test_take_of_an_empty_file_works(store: MediaStore, tmp_path: Path) -> None:
+    source = tmp_path / "empty"
+    source.write_bytes(b"")
+    assert store.read(store.take(source, "wav").key) == b""
+
+
+def test_local_is_a_readable_path(store: MediaStore) -> None:
+    key = store.put(BYTES, "jpg").key
+    with store.local(key) as path:
+        assert path.read_bytes() == BYTES
+
+
+def test_what_is_not_there(store: MediaStore) -> None:
+    assert store.stat(ABSENT) is None
+    store.delete(ABSENT)
+    with pytest.raises(NotFound):
+        store.read(ABSENT)
+    with pytest.raises(NotFound), store.local(ABSENT):
+        pytest.fail("the context must not be entered")
+
+
+def test_a_deleted_file_is_gone_and_may_come_back(store: MediaStore) -> None:
+    key = store.put(BYTES, "jpg").key
+    store.delete(key)
+    store.delete(key)
+    assert store.stat(key) is None
+    with pytest.raises(NotFound):
+        store.read(key)
+    assert store.put(BYTES, "jpg").key == key
+    assert store.read(key) == BYTES
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_what_is_not_a_key_is_never_looked_up(store: MediaStore, tmp_path: Path, key: str) -> None:
+    (tmp_path / "secret").write_text("must not be read")
+    assert store.stat(key) is None
+    store.delete(key)
+    with pytest.raises(NotFound):
+        store.read(key)
+    assert (tmp_path / "secret").exists()
+
+
+def test_an_unknown_extension_is_a_mistake_of_the_caller(store: MediaStore, tmp_path: Path) -> None:
+    source = tmp_path / "program"
+    source.write_bytes(BYTES)
+    with pytest.raises(KeyError):
+        store.put(BYTES, "exe")
+    with pytest.raises(KeyError):
+        store.take(source, "exe")
+    assert source.exists()
+
+
+def test_many_writers_of_the_same_bytes_agree(store: MediaStore) -> None:
+    data = BYTES * 50_000
+    with ThreadPoolExecutor(8) as pool:
+        keys = {stored.key for stored in pool.map(lambda _: store.put(data, "jpg"), range(24))}
+    assert keys == {key_of(data, "jpg")}
+    assert store.read(keys.pop()) == data

@@ -1,0 +1,85 @@
+"""The state machine: every legal move and no other, and what a move leaves behind."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core.errors import IllegalMove
+from core.jobs.job import MOVES, OPEN, Job, State, backoff, move
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def a_job(**changes: object) -> Job:
+    values = {
+        "owner": "o",
+        "model": "lucy14b",
+        "provider": "fal",
+        "endpoint": "e",
+        "created_at": NOW,
+        "due_at": NOW,
+        "updated_at": NOW,
+        **changes,
+    }
+    return Job.model_validate(values)
+
+
+@pytest.mark.parametrize("start", State)
+@pytest.mark.parametrize("end", State)
+def test_only_the_table_moves(start: State, end: State) -> None:
+    job = a_job(state=start)
+    if end is start or end in MOVES[start]:
+        assert move(job, end, NOW).state is end
+    else:
+        with pytest.raises(IllegalMove, match=f"{start} cannot become {end}"):
+            move(job, end, NOW)
+        assert job.state is start
+
+
+def test_an_accepted_job_never_goes_back_to_waiting() -> None:
+    for state in (State.QUEUED, State.RUNNING, State.SAVING, State.UNKNOWN):
+        assert State.WAITING not in MOVES[state]
+        assert State.SUBMITTING not in MOVES[state]
+
+
+def test_a_finished_job_stays_finished() -> None:
+    for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+        assert not MOVES[state]
+
+
+def test_a_move_stamps_its_time_and_clears_what_no_longer_holds() -> None:
+    job = a_job(state=State.RUNNING, progress=0.7, trouble="no answer", faults=3)
+    later = NOW + timedelta(seconds=9)
+    saving = move(job, State.SAVING, later)
+    assert (saving.progress, saving.trouble, saving.faults, saving.due_at) == (None, "", 0, later)
+    assert saving.finished_at is None
+    done = move(saving, State.SUCCEEDED, later)
+    assert done.finished_at == later
+
+
+def test_a_record_is_not_changed_in_place() -> None:
+    job = a_job()
+    moved = move(job, State.SUBMITTING, NOW)
+    assert job.state is State.WAITING
+    assert moved is not job
+
+
+def test_public_holds_no_secret_of_the_engine() -> None:
+    public = a_job(nonce="n", lease_owner="w", status_url="https://queue/x", uploads={"k": "u"}).public()
+    assert {"id", "model", "provider", "endpoint", "state", "prompt", "inputs", "request_id", "error", "video"} <= set(
+        public
+    )
+    assert {"cost_estimate_usd", "created_at", "finished_at"} <= set(public)
+    assert not {"nonce", "lease_owner", "status_url", "uploads", "fence"} & set(public)
+
+
+def test_backoff_doubles_to_its_cap_and_spreads() -> None:
+    waits = [backoff(n, base_s=1, cap_s=60, jitter=0.5).total_seconds() for n in range(1, 10)]
+    assert waits[:4] == [1, 2, 4, 8]
+    assert max(waits) == 60
+    assert backoff(1, base_s=4, cap_s=60, jitter=0).total_seconds() == 3
+    assert backoff(1, base_s=4, cap_s=60, jitter=1).total_seconds() == 5
+
+
+def test_open_states_are_those_that_lead_on() -> None:
+    assert {state for state in State if MOVES[state]} == OPEN | {State.UNKNOWN}
