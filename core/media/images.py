@@ -4,6 +4,7 @@ import io
 import math
 import re
 import struct
+import warnings
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
@@ -30,11 +31,12 @@ PNG_BYTES: Final = 2 * MEBIBYTE  # flat graphics up to here stay PNG, which keep
 SMALLER: Final = ((92, 1.0), (85, 1.0), (78, 1.0), (85, 0.75), (78, 0.5), (75, 0.35), (75, 0.25))  # quality, scale
 
 BROKEN: Final = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error,
+    OSError, SyntaxError, ValueError, EOFError, IndexError, RuntimeError, struct.error, ArithmeticError, MemoryError,
     Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 """What Pillow and its plugins raise for a file that is cut off, damaged or hostile."""
 
+warnings.simplefilter("error", Image.DecompressionBombWarning)  # Pillow only warns between one and two times its limit
 Image.init()
 pillow_heif.register_heif_opener()
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -59,8 +60,9 @@ def is_web_address(url: object) -> bool:
     if not isinstance(url, str):
         return False
     try:
+        urlsplit(url)  # sees a broken IPv6 address where httpx does not
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         return False
     return parsed.scheme in ("http", "https") and bool(parsed.host)
 

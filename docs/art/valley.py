@@ -61,7 +61,7 @@ def mountains() -> Ground:
     heights *= 1.0 - 0.50 * notch
     for at, deep, slope in ((7200, 900, 0.040), (10200, 1300, 0.060), (13600, 1300, 0.078)):
         crest = slope + 0.030 * noise.fbm(x / 1500 + at, z / 4000, 5) + 0.010 * (noise.ridged(x / 900, z / 900, 5) - 0.5)
-        heights = np.maximum(heights, at * crest * np.exp(-(((z - at) / deep) ** 2)) * step(2.2, 1.2, np.abs(z - at) / deep))
+        heights = np.maximum(heights, at * crest * np.exp(-(((z - at) / deep) ** 2)) * step(2.2, 1.2, np.abs(z - at) / deep) - 6.0)
     return Ground(-8200.0, 60.0, 9.0, heights.astype(np.float32))
 
 
@@ -90,7 +90,7 @@ def heaven(camera: Camera) -> Plane:
     sky = blend(sky, edge * (1.06 - 0.28 * step(0.45, 1.0, cover))[..., None], cover)
     sky += (narrow * 0.9)[..., None] * light("#ffc878", 1.1)
     far = np.hypot(u - DISC[0], v - DISC[1])
-    return sky + step(0.0135, 0.0100, far)[..., None] * light("#ffeec4", 7.0) + np.exp(-far / 0.016)[..., None] * light("#ffd68c", 1.5)
+    return sky + step(0.0130, 0.0060, far)[..., None] * light("#ffeec4", 7.0) + np.exp(-far / 0.016)[..., None] * light("#ffd68c", 1.5)
 
 
 def fog(u: Plane, v: Plane, z: Plane, bottom: Plane, eye: float, noise: Noise) -> tuple[Plane, Plane]:
@@ -99,7 +99,7 @@ def fog(u: Plane, v: Plane, z: Plane, bottom: Plane, eye: float, noise: Noise) -
     low, high = np.maximum(bottom, 0.0) / scale, eye / scale
     level = np.abs(low - high) < 0.02
     mean = np.where(level, np.exp(-high), (np.exp(-low) - np.exp(-high)) / np.where(level, 1.0, high - low))
-    banks = noise.fbm(u * 3.2 + z / 2600, z / 1500 + bottom / 160, 5, 0.55)
+    banks = noise.fbm(u * 3.2 + z / 2600, z / 1500 + bottom / 420, 5, 0.55)
     thick = np.maximum(mean * (1.0 + 1.5 * banks), 0.0) / 3700.0
     amount = 1.0 - np.exp(-z * thick * step(150.0, 1800.0, z) - z / 19000.0)
     broad, narrow = phase(u, np.maximum(v, 0.0))
@@ -136,8 +136,8 @@ def slopes(view: View, camera: Camera, ground: Ground, layers: dict[str, Plane])
 def forest(picture: Plane, view: View, camera: Camera, ground: Ground, layers: dict[str, Plane], stamps: list[Spruce]) -> None:
     """Thousands of spruces on the nearer slopes, far ones first, in place."""
     rng = np.random.default_rng(17)
-    count = 90000
-    z = 260.0 * (4200.0 / 260.0) ** np.sqrt(rng.uniform(0.0, 1.0, count))
+    count = 120000
+    z = 260.0 * (6200.0 / 260.0) ** np.sqrt(rng.uniform(0.0, 1.0, count))
     x = rng.uniform(-0.56, 0.56, count) * z
     x, z = (part.astype(np.float32).reshape(-1, 1000) for part in (x, z))
     y = ground.read(ground.heights, x, z)
@@ -175,7 +175,7 @@ def forest(picture: Plane, view: View, camera: Camera, ground: Ground, layers: d
             continue
         cut = (slice(r0 - top, r1 - top), slice(c0 - left, c1 - left))
         body = dark[i] * (1 - amount[0, i]) + air[0, i] * amount[0, i]
-        paint = body + tree.lit[cut][..., None] * (rim * (0.15 + 1.1 * sun[i]) * (1 - amount[0, i]))
+        paint = body + tree.lit[cut][..., None] * (rim * (0.25 + 1.5 * sun[i]) * (1 - amount[0, i]))
         spot = picture[r0:r1, c0:c1]
         spot += (paint - spot) * tree.cover[cut][..., None]
 
@@ -193,7 +193,7 @@ def water(picture: Plane, camera: Camera, lake: Plane) -> None:
         pixel = z * z / camera.eye / camera.focal
         ripple += steep * np.clip(1.3 - pixel / size, 0, 1) * noise.at(x / size * 0.35, z / size)
     ripple *= 0.35 + 1.3 * breeze
-    spread = 0.004 + 0.016 * breeze + 0.010 * step(0.02, 0.20, -v)
+    spread = 0.003 + 0.010 * breeze + 0.006 * step(0.02, 0.20, -v)
     total = np.zeros((*z.shape, 3), np.float32)
     for k in (-1.0, -0.6, -0.25, 0.0, 0.25, 0.6, 1.0):  # an upright smear, as small waves make it
         rise = -v + ripple * 2.0 + k * spread
@@ -218,7 +218,7 @@ def rays(picture: Plane, camera: Camera) -> Plane:
     near = np.hypot(columns - centre[0], rows - centre[1]) / small.shape[1]
     source = np.clip(small.max(axis=2) - 0.95, 0.0, 2.5) * np.exp(-((near / 0.16) ** 2))
     reach, turns = int(small.shape[1] * 0.85), 2048
-    polar = cv2.warpPolar(source, (reach, turns), centre, reach, cv2.WARP_POLAR_LINEAR)
+    polar = cv2.warpPolar(source, (reach, turns), centre, reach, cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS)
     shaft = np.zeros_like(polar)
     radius = np.arange(reach, dtype=np.float32)
     for k in range(48):  # march each pixel back towards the sun
@@ -228,10 +228,10 @@ def rays(picture: Plane, camera: Camera) -> Plane:
     angle = np.linspace(0, 2 * np.pi, turns, endpoint=False, dtype=np.float32)
     streak = 0.35 + 1.3 * step(-0.35, 0.55, Noise(37).fbm(np.cos(angle) * 4, np.sin(angle) * 4, 5, 0.7))
     shaft *= streak[:, None] * np.exp(-radius / (0.42 * reach))[None] / 48.0
-    back = cv2.warpPolar(shaft, small.shape[1::-1], centre, reach, cv2.WARP_POLAR_LINEAR | cv2.WARP_INVERSE_MAP)
+    back = cv2.warpPolar(shaft, small.shape[1::-1], centre, reach, cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS | cv2.WARP_INVERSE_MAP)
     back = cv2.GaussianBlur(back, (0, 0), 1.5)
     full = cv2.resize(back, (camera.width, camera.height), interpolation=cv2.INTER_CUBIC)
-    return picture + full[..., None] * light("#ffc480", 1.1)
+    return picture + full[..., None] * light("#ffc480", 0.9)
 
 
 def foreground(picture: Plane, scale: int) -> None:
@@ -258,7 +258,7 @@ def foreground(picture: Plane, scale: int) -> None:
         sheer = np.linspace(1.0, 0.0, tree.cover.shape[0], dtype=np.float32)[cut[0], None, None]
         body = light("#121c1c", 0.85) + sheer * light("#3c4a48", 0.30)
         facing = 1.0 if place < 0.5 else 0.35
-        paint = body + tree.lit[cut][..., None] * light("#ffa860", 0.10 * facing)
+        paint = body + (tree.lit[cut] ** 1.4)[..., None] * light("#ffa860", 0.26 * facing)
         spot = picture[r0:foot, c0:c1]
         spot += (paint - spot) * tree.cover[cut][..., None]
 
@@ -268,12 +268,14 @@ def grass(picture: Plane, edge: Plane, scale: int) -> None:
     height, width = picture.shape[:2]
     rng = np.random.default_rng(71)
     cover, lit = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
-    for _ in range(9000):
+    for down in np.sort(rng.uniform(0.0, 1.0, 26000) ** 1.3):
         x = rng.uniform(0, width)
-        y = (edge[int(x)] + rng.uniform(0.0, 0.06)) * height
-        tall, bend = rng.gamma(3.0, 4.6) * scale, rng.normal(0.15, 0.35)
+        y = (edge[int(x)] + 0.15 * down) * height
+        tall, bend = rng.gamma(3.0, 3.4) * scale * (1.0 + 1.5 * down), rng.normal(0.15, 0.35)
         blade = np.array([(x, y), (x + bend * tall * 0.35, y - tall * 0.6), (x + bend * tall, y - tall)])
-        layer = lit if rng.random() < 0.3 else cover
-        cv2.polylines(layer, [np.round(blade * 16).astype(np.int32)], False, int(rng.integers(110, 255)), scale, cv2.LINE_AA, 4)
+        layer, other = (lit, cover) if rng.random() < 0.45 * (1.0 - 0.8 * down) else (cover, lit)
+        fixed = [np.round(blade * 16).astype(np.int32)]
+        cv2.polylines(layer, fixed, False, int(rng.integers(90, 255)), 1, cv2.LINE_AA, 4)
+        cv2.polylines(other, fixed, False, 0, 1, cv2.LINE_AA, 4)
     picture += (light("#141c12", 0.9) - picture) * (cover.astype(np.float32) / 255.0)[..., None]
     picture += (light("#6d5a34", 0.42) - picture) * (lit.astype(np.float32) / 255.0 * 0.75)[..., None]

@@ -1,13 +1,15 @@
 """The contract of MediaStore, run over every implementation: add yours as one line of STORES."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from core.errors import NotFound
+from core.errors import NotFound, StorageFull
 from core.media.local import LocalMediaStore
 from core.media.store import MediaStore, Stored, key_of
 
@@ -140,3 +142,95 @@ def test_many_writers_of_the_same_bytes_agree(store: MediaStore) -> None:
         keys = {stored.key for stored in pool.map(lambda _: store.put(data, "jpg"), range(24))}
     assert keys == {key_of(data, "jpg")}
     assert store.read(keys.pop()) == data
+
+
+# --- Only of the folder -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> LocalMediaStore:
+    return LocalMediaStore(tmp_path / "media")
+
+
+def files(folder: LocalMediaStore) -> list[str]:
+    return sorted(str(path.relative_to(folder.root)) for path in folder.root.rglob("*") if path.is_file())
+
+
+def test_files_lie_under_the_first_two_letters_and_no_part_stays(folder: LocalMediaStore) -> None:
+    key = folder.put(BYTES, "jpg").key
+    assert files(folder) == [f"{key[:2]}/{key}"]
+
+
+def test_a_damaged_file_is_written_anew(folder: LocalMediaStore) -> None:
+    key = folder.put(BYTES, "jpg").key
+    with folder.local(key) as path:
+        path.write_bytes(b"half")
+    assert folder.put(BYTES, "jpg").bytes == len(BYTES)
+    assert folder.read(key) == BYTES
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_said_and_leaves_nothing_behind(
+    folder: LocalMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    source = tmp_path / "download"
+    source.write_bytes(BYTES)
+
+    def full(_: int) -> None:
+        raise OSError(code, "No space left on device", str(folder.root))
+
+    def other_disk(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(StorageFull, match="no room left") as caught:
+            folder.put(BYTES, "jpg")
+        assert str(folder.root) not in caught.value.message
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", other_disk)
+        patch.setattr("shutil.copyfileobj", lambda *_: full(0))
+        with pytest.raises(StorageFull):
+            folder.take(source, "mp4")
+    assert source.read_bytes() == BYTES
+    assert files(folder) == []
+
+
+def test_take_from_another_disk_copies(
+    folder: LocalMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "download"
+    source.write_bytes(BYTES)
+    rename = os.replace
+
+    def other_disk(old: Path, new: Path) -> None:
+        if old == source:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(old, new)
+
+    monkeypatch.setattr("os.replace", other_disk)
+    key = folder.take(source, "mp4").key
+    assert folder.read(key) == BYTES
+    assert not source.exists()
+    assert files(folder) == [f"{key[:2]}/{key}"]
+
+
+def test_another_fault_of_the_disk_is_not_called_full(folder: LocalMediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        folder.put(BYTES, "jpg")
+
+
+def test_sweep_removes_stale_parts_only(folder: LocalMediaStore) -> None:
+    key = folder.put(BYTES, "jpg").key
+    stale, fresh = folder.parts / "stale", folder.parts / "fresh"
+    for part in (stale, fresh):
+        part.write_bytes(b"half")
+    os.utime(stale, (1, 1))
+    assert folder.sweep(3600) == 1
+    assert not stale.exists()
+    assert fresh.exists()
+    assert folder.read(key) == BYTES

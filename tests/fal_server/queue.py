@@ -211,7 +211,7 @@ class Queue:
             return as_json({"detail": "Request is still in progress"}, 400)
         if job.ending:
             answer = as_json(job.ending.body, job.ending.status)
-            answer.headers |= dict(job.ending.headers)
+            answer.headers |= {name.lower(): value for name, value in job.ending.headers.items()}
             return answer
         name = f"{job.request_id}.mp4"
         video = {

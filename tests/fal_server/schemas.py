@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "openapi"
 
@@ -40,7 +40,7 @@ def complaints(endpoint: str, payload: Any) -> list[dict[str, Any]]:
     errors = sorted(
         Draft202012Validator(input_schema(endpoint)).iter_errors(payload), key=lambda error: list(map(str, error.path))
     )
-    details = []
+    details: list[dict[str, Any]] = []
     for error in errors:
         loc = ["body", *error.absolute_path]
         if error.validator == "required":

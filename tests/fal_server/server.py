@@ -153,12 +153,13 @@ class FalServer(Queue):
 
 def _faulty(fault: Fault) -> Answer:
     assert fault.status is not None
+    extra = {name.lower(): value for name, value in fault.headers.items()}
     if fault.html:
         page = NGINX_PAGE.format(status=fault.status).encode()
-        return Answer(fault.status, page, {"content-type": "text/html", **fault.headers})
+        return Answer(fault.status, page, {"content-type": "text/html", **extra})
     if isinstance(fault.body, str | bytes):
         body = fault.body.encode() if isinstance(fault.body, str) else fault.body
-        return Answer(fault.status, body, {"content-type": "text/plain", **fault.headers})
+        return Answer(fault.status, body, {"content-type": "text/plain", **extra})
     answer = as_json(fault.body, fault.status)
-    answer.headers |= dict(fault.headers)
+    answer.headers |= extra
     return answer
