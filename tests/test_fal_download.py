@@ -1,6 +1,7 @@
 """Fetching the video: whole, in pieces, and never something else under its name."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,16 @@ async def test_a_full_disk_is_told_as_such(provider: FalProvider, output: Output
     part.symlink_to("/dev/full")
     with pytest.raises(StorageFull, match="no room"):
         await provider.download(JOB, output, part)
+
+
+async def test_a_download_that_drips_is_cut_and_gone_on_from(server: FalServer, output: Output, part: Path) -> None:
+    provider = FalProvider(server.settings(), replace(QUICK, download_whole_s=0.5))
+    server.fault("file", Fault(drip_s=0.02))
+    with pytest.raises(ProviderUnavailable) as caught:
+        await provider.download(JOB, output, part)
+    assert caught.value.kind == "timeout"
+    assert 0 < part.stat().st_size < 1000
+    await provider.download(JOB, output, part)
+    assert part.read_bytes() == clip()
+    assert server.record[-1].headers["range"].startswith("bytes=")
+    await provider.aclose()

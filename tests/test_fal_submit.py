@@ -10,6 +10,8 @@ import pytest
 
 from core.errors import Charged, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from core.providers.fal import FalProvider
+from core.providers.fal_errors import endpoint_setting
+from core.settings import Settings
 from tests.fal_server import FalServer, Fault
 from tests.fal_server.sample import CLIP, OTHER_CLIP, QUICK, STILL, a_job
 
@@ -153,9 +155,6 @@ async def test_an_endpoint_that_is_gone_names_the_setting(
 
 @pytest.mark.parametrize("model", ["lucy14b", "kling25-turbo-pro"])
 def test_the_setting_that_the_message_names_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, model: str) -> None:
-    from core.providers.fal_errors import endpoint_setting
-    from core.settings import Settings
-
     (tmp_path / ".env").write_text(f"{endpoint_setting(model)}=fal-ai/other\n")
     assert Settings(_env_file=tmp_path / ".env").endpoint(model, "default") == "fal-ai/other"  # type: ignore[call-arg]
     monkeypatch.setenv(endpoint_setting(model), "fal-ai/third")
@@ -202,11 +201,22 @@ async def test_a_file_that_is_not_uploaded_yet_holds_the_submit_back(server: Fal
 
 
 async def test_a_submit_never_rides_on_a_kept_open_line(server: FalServer, provider: FalProvider) -> None:
-    """fal closes idle lines; a submit on such a line would look like a lost answer."""
+    """fal closes idle lines; a submit on a line that is just being closed would look like a lost answer."""
     job = a_job(receipt=await provider.submit(a_job()))
     await provider.status(job)
-    server.stop()
-    server.start()
-    receipt = await provider.submit(a_job())
-    assert receipt.request_id == server.accepted[-1].request_id
-    assert len(server.accepted) == 2
+    await provider.status(job)
+    await provider.submit(a_job())
+    await provider.status(job)
+    ports = {op: [call.port for call in server.calls(op)] for op in ("submit", "status")}
+    assert len(set(ports["submit"])) == 2
+    assert len(set(ports["status"])) == 1, "the other calls share one line"
+    assert not set(ports["submit"]) & set(ports["status"])
+
+
+async def test_an_answer_that_drips_in_is_given_up(server: FalServer, provider: FalProvider) -> None:
+    server.fault("submit", Fault(drip_s=0.2))
+    with pytest.raises(OutcomeUnknown) as caught:
+        await provider.submit(a_job())
+    assert caught.value.kind == "timeout"
+    assert len(server.accepted) == 1
+    assert len(server.calls("submit")) == 1

@@ -5,7 +5,7 @@ import ipaddress
 import ssl
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -301,7 +301,9 @@ async def test_no_private_address_is_fetched_from_by_number_or_by_name(address: 
     host = f"[{address}]" if ":" in address else address
     resolve, asked = hosts({"inside.example": [address], "both.example": [PUBLIC, address]})
     reached: list[httpx.Request] = []
-    transport = httpx.MockTransport(lambda request: reached.append(request) or httpx.Response(200, content=PICTURE))
+    transport = httpx.MockTransport(
+        lambda request: reached.append(request) or httpx.Response(200, stream=httpx.ByteStream(PICTURE))
+    )
     for url in (f"http://{host}/a.jpg", "https://inside.example/a.jpg", "http://both.example/a.jpg"):
         said = await refusal(url, allow_private=False, resolve=resolve, transport=transport)
         assert "points to a private address; Takes only fetches from public ones" in said
@@ -313,7 +315,7 @@ async def test_no_private_address_is_fetched_from_by_number_or_by_name(address: 
 async def test_odd_ways_to_write_a_number_are_refused_before_anyone_is_asked(host: str) -> None:
     resolve, asked = hosts({host: [PUBLIC]})
     said = await refusal(f"http://{host}/a.jpg", allow_private=False, resolve=resolve)
-    assert "unusual way to write an address" in said
+    assert "unusual way to write an address" in said or "not an address" in said
     assert asked == []
 
 
@@ -369,7 +371,7 @@ async def test_a_name_server_that_changes_its_answer_changes_nothing() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         reached.append(request)
         if len(reached) == 1:
-            return httpx.Response(200, content=PICTURE)
+            return httpx.Response(200, stream=httpx.ByteStream(PICTURE))
         raise AssertionError("a second request")
 
     options = {"max_bytes": LIMIT, "resolve": resolve, "transport": httpx.MockTransport(answer)}
@@ -440,18 +442,14 @@ async def test_the_certificate_is_checked_against_the_name(
     secure_site: Site, certificate: Path, host: str, good: bool
 ) -> None:
     resolve, _ = hosts({host: ["127.0.0.1"]})
-    trusting: Callable[[], Awaitable[tuple[bytes, str]]] = lambda: fetch(  # noqa: E731
-        f"https://{host}:{secure_site.port}/ok/d.jpg",
-        max_bytes=LIMIT,
-        allow_private=True,
-        resolve=resolve,
-        transport=httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=str(certificate)), trust_env=False),
-    )
+    trust = ssl.create_default_context(cafile=str(certificate))
+    transport = httpx.AsyncHTTPTransport(verify=trust, trust_env=False)
+    url = f"https://{host}:{secure_site.port}/ok/d.jpg"
     if good:
-        assert await trusting() == (PICTURE, "d.jpg")
+        data, name = await fetch(url, max_bytes=LIMIT, allow_private=True, resolve=resolve, transport=transport)
+        assert (data, name) == (PICTURE, "d.jpg")
     else:
-        with pytest.raises(InvalidMedia, match="certificate of “other.example” is not valid"):
-            await trusting()
+        assert "certificate of “other.example” is not valid" in await refusal(url, resolve=resolve, transport=transport)
         assert secure_site.asked == []
 
 

@@ -103,6 +103,8 @@ def _parsed(url: str) -> httpx.URL:
         raise InvalidMedia("This is not an address. Paste one such as https://example.com/picture.jpg.") from exc
     if parsed.scheme not in ("http", "https"):
         raise InvalidMedia("The address must begin with https:// or http://.")
+    if "%" in parsed.host or not 0 < (parsed.port or 80) <= 65535:
+        raise InvalidMedia("This is not an address. Paste one such as https://example.com/picture.jpg.")
     if not parsed.host:
         raise InvalidMedia("The address names no server. Paste one such as https://example.com/picture.jpg.")
     if parsed.userinfo:
@@ -119,7 +121,7 @@ async def _checked(url: httpx.URL, allow_private: bool, resolve: Resolver) -> li
     if not _is_plain(host):
         raise InvalidMedia(f"{quoted(host)} is an unusual way to write an address; Takes does not fetch from it.")
     try:
-        found = [host] if _as_ip(host) else list(await resolve(host, port))
+        found = [host] if _as_ip(host) else list(await resolve(host.rstrip("."), port))
     except (OSError, UnicodeError) as exc:
         raise InvalidMedia(f"There is no server called {quoted(host)}. Check the address for a slip.") from exc
     if not found:
@@ -234,9 +236,9 @@ async def _body(response: httpx.Response, url: httpx.URL, host: str, max_bytes: 
 
 def _is_certificate(problem: BaseException | None) -> bool:
     while problem is not None:
-        if isinstance(problem, ssl.SSLError):
+        if isinstance(problem, ssl.SSLCertVerificationError):
             return True
-        problem = problem.__cause__
+        problem = problem.__cause__ or problem.__context__  # httpx and httpcore wrap it twice
     return False
 
 

@@ -251,6 +251,8 @@ def _opened(path: Path, said: str) -> Iterator[tuple[InputContainer, VideoStream
             moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
             if not moving:
                 raise InvalidMedia(f"{said} holds no moving picture, only sound or data. Choose a video.")
+            if moving[0].codec_context is None:  # FFmpeg has no decoder for it
+                raise InvalidMedia(f"{said} is encoded in a way that cannot be read. Export it as H.264 (MP4).")
             yield container, moving[0]
     except BAD as exc:
         raise _cut_off(said) from exc
@@ -267,7 +269,7 @@ def _probe(path: Path, said: str) -> Probe:
         return Probe(
             width=shown[0], height=shown[1], stored_width=width, stored_height=height, duration_s=round(float(duration), 3),
             fps=round(float(fps), 3), frames=frames, has_audio=bool(container.streams.audio),
-            comment=container.metadata.get("comment", ""), codec=stream.codec_context.name, bytes=path.stat().st_size,
+            comment=container.metadata.get("comment", ""), codec=stream.codec_context.codec.canonical_name, bytes=path.stat().st_size,
         )  # fmt: skip
 
 
@@ -287,21 +289,22 @@ def _check_playable(path: Path, expected_bytes: int | None, said: str) -> Probe:
 
 
 def _length(container: InputContainer, stream: VideoStream) -> tuple[Fraction, int | None, Fraction]:
-    """Seconds, frames if stated, frames per second. Counts the packets where the file states no length."""
+    """Seconds, frames, frames per second; from the packets where the header says less, or nothing.
+
+    Live encoders state no length, and with varying rates and B-frames a muxer may state one that ends too early.
+    """
     base = stream.time_base or Fraction(1, av.time_base)
-    duration = Fraction(stream.duration or 0) * base
-    frames = stream.frames or None
-    if duration <= 0:
-        packets = [packet for packet in container.demux(stream) if packet.pts is not None]
-        starts = [packet.pts for packet in packets if packet.pts is not None]
-        held = packets[-1].duration if packets else None
-        duration = (max(starts, default=0) - min(starts, default=0) + (held or 0)) * base
-        frames = len(packets) or None
-        container.seek(0)
+    shown = [packet for packet in container.demux(stream) if packet.pts is not None and not packet.is_discard]
+    container.seek(0)
+    times = [packet.pts or 0 for packet in shown]
+    ends = [at + (packet.duration or 0) for at, packet in zip(times, shown, strict=True)]
+    counted = (max(ends, default=0) - min(times, default=0)) * base
+    stated = Fraction(stream.duration or 0) * base
+    duration, frames = max(counted, stated), stream.frames or len(shown) or None
     rate = stream.average_rate or stream.guessed_rate
-    if not rate:
-        rate = frames / duration if frames and duration > 0 else Fraction(0)
-    return duration, frames, rate
+    if frames and duration > 0 and (not rate or counted > stated):
+        rate = frames / duration
+    return duration, frames, rate or Fraction(0)
 
 
 def _first(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
@@ -362,17 +365,18 @@ def _copy(source: Path, target: Path, said: str) -> tuple[str, ...]:
         _opened(source, said) as (given, picture),
         av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as kept,
     ):
-        sounds = given.streams.audio
-        sound = next((stream for stream in sounds if stream.codec_context.name in AUDIO_CODECS), None)
-        copies: dict[int, Stream] = {picture.index: kept.add_stream_from_template(picture)}
+        sounds = [stream for stream in given.streams.audio if stream.codec_context is not None]
+        sound = next((stream for stream in sounds if stream.codec_context.codec.canonical_name in AUDIO_CODECS), None)
+        # opaque: without it PyAV looks for an encoder of that name, and AV1's decoder has none
+        copies: dict[int, Stream] = {picture.index: kept.add_stream_from_template(picture, opaque=True)}
         if sound is not None:
-            copies[sound.index] = kept.add_stream_from_template(sound)
+            copies[sound.index] = kept.add_stream_from_template(sound, opaque=True)
         for packet in given.demux([stream for stream in (picture, sound) if stream is not None]):
             if packet.dts is not None:  # the reader ends each stream with an empty packet
                 packet.stream = copies[packet.stream.index]
                 kept.mux(packet)
     if sounds and sound is None:
-        return (f"Its sound ({sounds[0].codec_context.name}) was left out: MP4 cannot hold it.",)
+        return (f"Its sound ({sounds[0].codec_context.codec.canonical_name}) was left out: MP4 cannot hold it.",)
     return ()
 
 

@@ -13,11 +13,11 @@ from core.preview import LABEL
 from core.preview.clip import Clip, frame_count
 from core.preview.effects import effects
 from core.preview.encode import Writer
-from core.preview.grammar import Plan
+from core.preview.grammar import camera_plan
 from core.preview.motion import Path as CameraPath
 from core.preview.motion import path
-from core.preview.options import camera_plan
 from core.preview.picture import Picture, between_bars, cover, read_still
+from core.preview.plan import Plan
 from core.preview.task import CameraTask
 
 Step = Callable[[int, int, str], None]
@@ -55,7 +55,9 @@ def still(task: CameraTask) -> Image.Image:
     return read_still(source, task.field)
 
 
-def shots(image: Image.Image, size: tuple[int, int], plan: Plan, total: int, fps: int, framing: str = "auto") -> Iterator[Picture]:
+def shots(
+    image: Image.Image, size: tuple[int, int], plan: Plan, total: int, fps: int, framing: str = "auto"
+) -> Iterator[Picture]:
     """The moving pictures of a plan, without effects. Each array may be overwritten by the next.
 
     Args:
@@ -112,5 +114,11 @@ def _bent(canvas: Picture, size: tuple[int, int], way: CameraPath) -> Iterator[P
         (a, b, c), (d, e, f), (g, h, i) = matrix
         depth = g * across + h * down + i
         map_x, map_y = (a * across + b * down + c) / depth, (d * across + e * down + f) / depth
-        shown = cv2.remap(canvas, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        shown = cv2.remap(
+            canvas,
+            map_x.astype(np.float32),
+            map_y.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
         yield np.ascontiguousarray(shown, dtype=np.uint8)

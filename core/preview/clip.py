@@ -124,7 +124,9 @@ def _tick(stream: VideoStream) -> Fraction:
 
 
 def _unreadable(name: str, field: str) -> ProviderRefused:
-    return ProviderRefused("clip_unreadable", f"{name} cannot be read; it may be damaged or cut short. Choose another.", field=field)
+    return ProviderRefused(
+        "clip_unreadable", f"{name} cannot be read; it may be damaged or cut short. Choose another.", field=field
+    )
 
 
 def _fitted(frame: av.VideoFrame, stream: VideoStream, size: tuple[int, int], bars: str) -> Picture:
@@ -157,5 +159,3 @@ def _turns(frame: av.VideoFrame) -> int:
 
 def _upright(frame: av.VideoFrame, picture: Picture) -> Picture:
     return np.ascontiguousarray(np.rot90(picture, _turns(frame)))
-
-

@@ -20,6 +20,7 @@ GRAIN_TILES = 6
 VIGNETTE = 0.45  # how much darker the corners are
 SHIFT = 4  # binary digits behind the point in cv2's drawing: flakes move by sixteenths of a pixel
 OVERCAST = 0.86  # rain darkens the picture, or it would not be seen against a bright sky
+HALO = 5.0  # how much brighter than its blur a glow is drawn
 REFERENCE = 720  # px, shortest side for which sizes below are meant
 
 
@@ -84,10 +85,10 @@ class _Kind:
     soften: float = 0.8
 
 
-SNOW = _Kind(420, (0.9, 4.2), (70, 190), 28, 14, (255, 255, 255), (0.45, 0.95), soften=0.9)
+SNOW = _Kind(460, (0.9, 5.6), (70, 210), 28, 14, (255, 255, 255), (0.45, 0.95), soften=0.9)
 DUST = _Kind(150, (0.8, 3.0), (-6, -22), 12, 16, (255, 244, 220), (0.15, 0.6), twinkle=0.6, soften=1.2)
-EMBERS = _Kind(110, (0.9, 2.6), (-60, -170), 22, 18, (255, 140, 45), (0.5, 1.0), glow=5.0, twinkle=0.5)
-FIREFLIES = _Kind(46, (1.4, 2.6), (-5, 7), 10, 42, (225, 255, 120), (0.6, 1.0), glow=7.0, twinkle=1.0)
+EMBERS = _Kind(120, (1.3, 3.4), (-60, -170), 22, 18, (255, 140, 45), (0.5, 1.0), glow=5.0, twinkle=0.5)
+FIREFLIES = _Kind(46, (1.9, 3.4), (-5, 7), 10, 42, (225, 255, 120), (0.6, 1.0), glow=7.0, twinkle=1.0)
 
 
 def _specks(kind: _Kind, size: tuple[int, int], seconds: float, random: np.random.Generator, loop: bool) -> Draw:
@@ -120,8 +121,12 @@ def _specks(kind: _Kind, size: tuple[int, int], seconds: float, random: np.rando
             cv2.circle(mask, (cx, cy), r, light, cv2.FILLED, cv2.LINE_AA, SHIFT)
         lit = cv2.GaussianBlur(mask, (0, 0), kind.soften * unit)
         if kind.glow:
-            halo = cv2.GaussianBlur(cv2.resize(mask, small, interpolation=cv2.INTER_AREA), (0, 0), kind.glow * unit / 2)
-            lit = cv2.add(lit, cv2.resize(cv2.convertScaleAbs(halo, alpha=5.0), size))
+            # in floats: eight bits would draw the halo as rings
+            core = cv2.resize(mask, small, interpolation=cv2.INTER_AREA).astype(np.float32)
+            halo = cv2.resize(
+                cv2.GaussianBlur(core, (0, 0), kind.glow * unit / 2), size, interpolation=cv2.INTER_LINEAR
+            )
+            lit = cv2.add(lit, cv2.convertScaleAbs(halo, alpha=HALO))
         return _add(picture, lit, kind.colour)
 
     return draw
@@ -131,8 +136,9 @@ def _whole(turns: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(turns < 0, np.minimum(-1, np.round(turns)), np.maximum(1, np.round(turns)))
 
 
-def _add(picture: Picture, light: NDArray[np.uint8], colour: tuple[int, int, int]) -> Picture:
+def _add(picture: Picture, light: object, colour: tuple[int, int, int]) -> Picture:
     """The picture with a coloured light laid over it."""
+    light = _picture(light)
     layers = [light if part == 255 else cv2.convertScaleAbs(light, alpha=part / 255) for part in colour]
     return _picture(cv2.add(picture, cv2.merge(layers), dst=picture))
 
@@ -148,18 +154,18 @@ def _picture(array: object) -> Picture:
 def _rain(size: tuple[int, int], seconds: float, random: np.random.Generator, loop: bool) -> Draw:
     width, height = size
     unit = min(size) / REFERENCE
-    count = max(20, round(330 * (width * height) / (REFERENCE**2 * 16 / 9) / unit**2))
+    count = max(20, round(430 * (width * height) / (REFERENCE**2 * 16 / 9) / unit**2))
     near = np.sort(random.random(count) ** 1.5)
-    length = unit * (16 + 34 * near)
-    rim = 60 * unit
+    length = unit * (20 + 52 * near)
+    rim = 80 * unit
     across, down = width + 2 * rim, height + 2 * rim
     x0, y0 = random.random(count) * across, random.random(count) * down
     vy = unit * (900 + 900 * near)
     if loop:
         vy = _whole(vy * seconds / down) * down / seconds
     slant = 0.12  # across for one down
-    strength = 60 + 120 * near
-    thick = np.where(near > 0.75, 2, 1).tolist()
+    strength = 45 + 95 * near
+    thick = np.where(near > 0.85, 2, 1).tolist()
     mask = np.zeros((height, width), np.uint8)
 
     def draw(picture: Picture, time: float) -> Picture:
@@ -204,7 +210,10 @@ def _grain(size: tuple[int, int], fps: float, random: np.random.Generator) -> Dr
     tiles = []
     for _ in range(GRAIN_TILES):
         noise = cv2.GaussianBlur(random.normal(0, GRAIN_SIGMA * 1.6, (height, width)).astype(np.float32), (0, 0), 0.6)
-        brighter, darker = np.rint(np.clip(noise, 0, 40)).astype(np.uint8), np.rint(np.clip(-noise, 0, 40)).astype(np.uint8)
+        brighter, darker = (
+            np.rint(np.clip(noise, 0, 40)).astype(np.uint8),
+            np.rint(np.clip(-noise, 0, 40)).astype(np.uint8),
+        )
         tiles.append((cv2.merge([brighter] * 3), cv2.merge([darker] * 3)))
 
     def draw(picture: Picture, time: float) -> Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.preview.grammar import Plan
+from core.preview.plan import Plan
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,9 @@ class Path:
     @property
     def is_still(self) -> bool:
         """Whether every frame shows the canvas as it is."""
-        return bool(np.array_equal(self.matrices, np.tile(np.eye(3), (len(self.matrices), 1, 1))) and not self.vertigo.any())
+        return bool(
+            np.array_equal(self.matrices, np.tile(np.eye(3), (len(self.matrices), 1, 1))) and not self.vertigo.any()
+        )
 
     @property
     def is_affine(self) -> bool:

@@ -30,7 +30,9 @@ def read_still(path: Path, field: str) -> Image.Image:
             opened.draft("RGB", (READ_SIDE, READ_SIDE))
             return ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as exc:
-        raise ProviderRefused("still_unreadable", "The still cannot be read; it may be damaged. Choose another.", field=field) from exc
+        raise ProviderRefused(
+            "still_unreadable", "The still cannot be read; it may be damaged. Choose another.", field=field
+        ) from exc
 
 
 def resize(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -62,7 +62,7 @@ class Render:
 
     def is_running(self) -> bool:
         """Whether a process works on it, whoever started it."""
-        with _locked(self.progress) as lock:
+        with _locked(self.progress, shared=True) as lock:
             return lock is None and self.progress.exists()
 
     def start(self, slots: "Slots") -> bool:
@@ -84,7 +84,12 @@ class Render:
                 if slot is None:
                     return False
                 if record.starts:
-                    log.warning("render %s ended without a result (start %d): %s", self.folder.name, record.starts, self._last_words())
+                    log.warning(
+                        "render %s ended without a result (start %d): %s",
+                        self.folder.name,
+                        record.starts,
+                        self._last_words(),
+                    )
                 self._sweep_parts()
                 os.write(lock, b'\n{"start": %d}\n' % (record.starts + 1))  # the newline ends what a crash cut off
                 self._spawn(lock, slot)
@@ -100,7 +105,9 @@ class Render:
                     cwd=Path(core.__file__).parents[1], env=environment, pass_fds=(lock, slot),
                 )  # fmt: skip
         except OSError as exc:
-            raise ProviderUnavailable("cannot_start", "This computer cannot start the render just now. It is tried again.") from exc
+            raise ProviderUnavailable(
+                "cannot_start", "This computer cannot start the render just now. It is tried again."
+            ) from exc
         # somebody has to wait for it, or it stays in the process table when it is done
         threading.Thread(target=child.wait, name=f"render {child.pid}", daemon=True).start()
 
@@ -160,8 +167,11 @@ class Slots:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, *, make: bool = False) -> Iterator[int | None]:
-    """The file, open for adding and locked, until the context ends; None if somebody else has it or there is none."""
+def _locked(path: Path, *, make: bool = False, shared: bool = False) -> Iterator[int | None]:
+    """The file, open for adding and locked, until the context ends; None if somebody else has it or there is none.
+
+    `shared` only asks: two who ask at the same time do not take each other for a render.
+    """
     flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT if make else 0)
     try:
         file = os.open(path, flags, 0o600)
@@ -170,7 +180,7 @@ def _locked(path: Path, *, make: bool = False) -> Iterator[int | None]:
         return
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             # a folder that was removed in between leaves us with a file that nobody else can see
             mine = os.fstat(file)
             there = os.stat(path)

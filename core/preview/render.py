@@ -43,7 +43,10 @@ class _Run:
         if self._told_to_stop:
             raise SystemExit(STOPPED)
         if time.monotonic() > self._deadline:
-            raise ProviderRefused("render_timeout", "The render took too long on this computer. Try a shorter clip, or when it is less busy.")
+            raise ProviderRefused(
+                "render_timeout",
+                "The render took too long on this computer. Try a shorter clip, or when it is less busy.",
+            )
 
 
 def main(argv: list[str]) -> int:
@@ -87,9 +90,15 @@ def _render(task: Task, run: _Run) -> dict[str, Any]:
 def _write_error(exc: OSError) -> dict[str, Any] | None:
     """The line for an error that the user can do something about; None for a bug."""
     if exc.errno in FULL:
-        return {"error": "There is no room left on the disk of this computer. Free some, then try again.", "kind": "storage_full"}
+        return {
+            "error": "There is no room left on the disk of this computer. Free some, then try again.",
+            "kind": "storage_full",
+        }
     if exc.errno == errno.EFBIG:
-        return {"error": "The video grew larger than is allowed here. Make it shorter or smaller.", "kind": "video_too_large"}
+        return {
+            "error": "The video grew larger than is allowed here. Make it shorter or smaller.",
+            "kind": "video_too_large",
+        }
     return None
 
 

@@ -1,5 +1,6 @@
 """Joins clips and stills into one video: with cuts, crossfades or fades through black, one frame at a time."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def transitions(lengths: list[int], transition: str, seconds: float, fps: int) -
     wanted = frame_count(seconds, fps)
     ends = (0, len(lengths) - 1)
     room = [length if number in ends else length // 2 for number, length in enumerate(lengths)]
-    return [min(wanted, before, after) for before, after in zip(room, room[1:], strict=False)]
+    return [min(wanted, before, after) for before, after in itertools.pairwise(room)]
 
 
 def _look(part: Part, number: int, fps: int) -> Piece:

@@ -76,7 +76,7 @@ RULES: tuple[Rule, ...] = (
     _rule("static", "static", "", r"(?:camera|shot|frame|view)\s+(?:is|stays|remains|holds|kept|stands)\s+(?:\w+ly\s+)?(?:static|still|fixed|steady|locked|stationary|motionless|put)\b"),
     _rule("static", "static", "", r"on\s+(?:a\s+)?tripod\b|tripod\s+shot\b"),
     _rule("static", "static", "", r"(?:tripod|static)\b(?=\s*(?:$|[,.;:!?]))", "lead"),
-    # z: nearer and farther
+    # nearer and farther, said plainly
     _rule("z", "dolly zoom", "in", r"dolly[- ]zoom(?:s|ing)?\b|contra[- ]zoom\b|zolly\b|vertigo(?:\s+(?:effect|shot|zoom))?\b"),
     _rule("z", "zoom out", "out", rf"(?:crash\s+)?zoom(?:s|ing)?{GAP}{OUT}|(?:outward|reverse)\s+zoom\b"),
     _rule("z", "zoom in", "in", rf"(?:crash\s+)?zoom(?:s|ing)?{GAP}(?:{IN}|on(?:to)?\b|up\s+on\b)|inward\s+zoom\b|(?:crash|snap|punch)[- ]zoom(?:s|ing)?\b"),
@@ -92,7 +92,7 @@ RULES: tuple[Rule, ...] = (
     _rule("z", "pull", "out", rf"(?:pull|push)(?:s|es|ing)?{THE_CAMERA}{MID}\s+{OUT}", "camera"),
     _rule("z", "push", "in", rf"track(?:ing)?{MID}\s+{IN}", "lead"),
     _rule("z", "pull", "out", rf"track(?:ing)?{MID}\s+{OUT}", "lead"),
-    # x: round the subject
+    # round the subject (x)
     _rule("x", "orbit", "", r"bullet[- ]time\b"),
     _rule("x", "orbit", "", rf"(?:left|right|clockwise|counter-?\s?clockwise|anti-?clockwise)(?:wards?)?\s+(?:orbit|arc)\b|(?:orbit|arc)(?:\s+shot)?{MID}\s+(?:{X}|(?:counter-?|anti-?)?clockwise\b)"),
     _rule("x", "orbit", "", r"360(?:\s*°|[- ]?deg(?:ree)?s?)?[- ]+(?:\w+\s+)?(?:orbit|shot|rotation|view|camera|move|arc|sweep|pan)\b|parallax\b|arc\s+shot\b|orbit(?:al|ing)?\s+shot\b"),
@@ -101,7 +101,7 @@ RULES: tuple[Rule, ...] = (
     _rule("x", "orbit", "", r"arc\s+(?:around|about)\b|circl(?:e|ing)\s+(?:around|about|the\s+subject)\b", "lead"),
     _rule("x", "orbit", "", r"(?:orbit(?:s|ing)?|arc(?:s|ing)?|circl(?:e|es|ing))\b(?:\s+around\b)?", "camera"),
     _rule("x", "orbit", "", rf"{AROUND}{THE_CAMERA}{MID}\s+(?:around|round|in\s+an?\s+(?:\w+\s+)?(?:arc|circle|semi-?circle|orbit))\b", "camera"),
-    # y before x, so that "pan up" is a tilt
+    # up and down (y), before pans, so that "pan up" is a tilt
     _rule("y", "tilt", "up", rf"(?:upward|rising)\s+(?:camera\s+)?(?:tilt|pan)\b|pan(?:s|ning)?{GAP}{UP}"),
     _rule("y", "tilt", "down", rf"(?:downward|falling)\s+(?:camera\s+)?(?:tilt|pan)\b|pan(?:s|ning)?{GAP}{DOWN}"),
     _rule("y", "tilt", "up", rf"tilt(?:ing)?{GAP}{UP}{NOT_A_THING}", "lead"),
@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
     _rule("y", "tilt", "up", r"(?:crane|jib|boom)\s+shot\b"),
     _rule("y", "tilt", "down", rf"(?:div(?:e|es|ing)|descend(?:s|ing)?|plung(?:e|es|ing)|plummet(?:s|ing)?|lower(?:s|ing)?|drop(?:s|ping)?|sink(?:s|ing)?|dip(?:s|ping)?|swoop(?:s|ing)?|fall(?:s|ing)?)\b(?!\s+(?:in|of)\b)|{TRAVEL}{THE_CAMERA}{MID}\s+{DOWN}", "camera"),
     _rule("y", "tilt", "up", rf"(?:ris(?:e|es|ing)|ascend(?:s|ing)?|climb(?:s|ing)?|lift(?:s|ing)?|elevat(?:e|es|ing)|soar(?:s|ing)?)\b(?:{MID}\s+up\b)?|{TRAVEL}{THE_CAMERA}{MID}\s+{UP}", "camera"),
-    # x: past the subject
+    # past the subject (x)
     _rule("x", "pan", "", rf"(?:whip|swish)[- ]?pan(?:s|ning)?\b(?:{MID}\s+{X})?"),
     _rule("x", "pan", "", rf"pan(?:s|ning)?{GAP}{X}(?!\s+(?:on|in|out|behind|unattended)\b)|(?:left|right)(?:[- ]?wards?|[- ]to[- ](?:left|right))?\s+(?:camera\s+)?pan(?:ning)?\b"),
     _rule("x", "pan", "", rf"doll(?:y|ies|ying){MID}\s+{X}|lateral\s+(?:\w+\s+)?(?:shot|move|movement|dolly|slide|track|tracking|pan)\b(?:\s+shot\b)?"),
@@ -126,7 +126,7 @@ RULES: tuple[Rule, ...] = (
     _rule("x", "pan", "", r"(?:panning|tracking|trucking|slider)\s+shot\b|pan(?:ning)?\s+(?:shot|across|over|along|through)\b|sideways\s+(?:camera\s+)?(?:move|movement|shot)\b", "lead"),
     _rule("x", "pan", "", rf"(?:slid(?:e|es)|tracks?|trucks?|pans?|panning|sideways)\b(?:{MID}\s+(?:{X}|across\b|along\b))?|{TRAVEL}{THE_CAMERA}{MID}\s+(?:{X}|sideways\b|laterally\b|across\b)", "camera"),
     _rule("x", "pan", "", r"(?:slow|gentle|smooth|fast|quick|steady)\s+pan\b(?!\s+(?:of|on|with)\b)", "lead"),
-    # z again, by verbs that only the camera's name makes clear
+    # nearer and farther again, by verbs that only the camera's name makes clear
     _rule("z", "push", "in", rf"{TRAVEL}{THE_CAMERA}{MID}:?\s+{IN_STRICT}", "camera"),
     _rule("z", "pull", "out", rf"{TRAVEL}{THE_CAMERA}{MID}:?\s+{OUT_STRICT}", "camera"),
     _rule("z", "pull", "out", r"reveal(?:s|ing)?\b|widen(?:s|ing)?\b", "camera"),

@@ -8,43 +8,18 @@ import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, ClassVar
-
-from pydantic import ValidationError
+from typing import ClassVar
 
 from core.errors import NotFound, ProviderRefused, ProviderUnavailable, StorageFull
 from core.jobs.job import Job
-from core.media.framing import ASPECTS, nearest_aspect
 from core.media.store import MediaStore
-from core.models import get
-from core.models.spec import FREE, MEDIA_KINDS, Clip, Estimate, FormField, ModelInput, ModelSpec, Still
-from core.models.splice import SIZES, SpliceInput
-from core.preview.options import CameraOptions, camera_plan
-from core.preview.grammar import Plan
+from core.models.spec import FREE, Estimate, ModelInput, ModelSpec
+from core.preview import order
+from core.preview.options import CameraOptions
 from core.preview.process import MOST_STARTS, Render, Slots
-from core.preview.task import CameraTask, Part, SpliceTask, Task
-from core.providers.base import Cancelled, CancelAnswer, Completed, Output, Queued, Receipt, Running, Status, TooLate
+from core.providers.base import CancelAnswer, Cancelled, Completed, Output, Queued, Receipt, Running, Status, TooLate
 
 log = logging.getLogger("takes.preview")
-
-FPS = 24
-SHORTEST_S, LONGEST_S, USUAL_S = 2.0, 10.0, 5.0
-VIDEO_SIZES: dict[str, tuple[int, int]] = {"16:9": (1280, 720), "9:16": (720, 1280), "1:1": (960, 960)}
-"""Aspect → width and height in pixels; all have the area of 720p."""
-LAST_FRAMES = frozenset({"end_image", "tail_image"})
-"""Inputs that a camera move over one still cannot end on."""
-
-
-def plan_of(spec: ModelSpec, inputs: dict[str, Any], options: dict[str, Any]) -> Plan:
-    """What the preview will do with an input: the plan that `submit` renders, for the page to show before it does.
-
-    Args:
-        spec: a model with `local == "camera"`.
-        inputs: as they are stored in a job.
-        options: likewise; a CameraOptions as a dict, or empty.
-    """
-    source = _source(spec, inputs)
-    return camera_plan(inputs.get("prompt") or "", _seed(inputs, source[1] if source else ""), options.get("camera_move") or "from the prompt")
 
 
 class PreviewProvider:
@@ -91,8 +66,8 @@ class PreviewProvider:
         return await asyncio.to_thread(self._result, job)
 
     async def download(self, job: Job, output: Output, to: Path) -> None:
-        """Hand the file over and remove the render's folder."""
-        await asyncio.to_thread(self._download, job, output, to)
+        """Hand the file over and remove the render's folder. If that is gone, the video is made again."""
+        await asyncio.to_thread(self._download, job, to)
 
     async def cancel(self, job: Job) -> CancelAnswer:
         """Stop the render and remove its folder, unless it is over."""
@@ -113,9 +88,13 @@ class PreviewProvider:
         if not render.is_prepared:
             try:
                 render.folder.mkdir(parents=True, exist_ok=True)
-                render.prepare(self._task(job, render))
+                spec, given = order.read(job)
+                paths = {key: self._fetch(key, render) for key in order.needed(spec, given)}
+                render.prepare(order.task(job, spec, given, paths, render.output, render.progress))
             except NotFound as exc:
-                raise ProviderRefused("media_missing", "A file of this job is no longer stored here. Choose it again.") from exc
+                raise ProviderRefused(
+                    "media_missing", "A file of this job is no longer stored here. Choose it again."
+                ) from exc
             except OSError as exc:
                 raise ProviderRefused("storage_full", _no_room(exc)) from exc
         return render
@@ -147,22 +126,27 @@ class PreviewProvider:
             error = record.error
             raise ProviderRefused(str(error.get("kind")), str(error["error"]), field=error.get("field"))
         if record.facts is None or not render.output.exists():
-            raise ProviderRefused("render_crashed", f"The render broke off {MOST_STARTS} times on this computer. Try another still or a shorter clip.")
+            raise ProviderRefused(
+                "render_crashed",
+                f"The render broke off {MOST_STARTS} times on this computer. Try another still or a shorter clip.",
+            )
         return Output(str(render.output), dict(record.facts))
 
-    def _download(self, job: Job, output: Output, to: Path) -> None:
-        source = Path(output.location)
+    def _download(self, job: Job, to: Path) -> None:
+        render = self._render(job)
+        if not render.is_prepared and to.exists():
+            return  # a crash came between an earlier download and the saving of it; `to` only ever appears whole
+        if self._result(job) is None:
+            raise ProviderUnavailable("made_again", "The rendered file was lost with a restart; it is made again.")
         draft = to.with_name(to.name + ".copy")
-        draft.unlink(missing_ok=True)
         try:
-            _bring(source, draft)
+            draft.unlink(missing_ok=True)
+            _bring(render.output, draft)
             os.replace(draft, to)
-        except FileNotFoundError as exc:
-            raise ProviderUnavailable("result_gone", "The rendered file is gone; it is made again.") from exc
         except OSError as exc:
             draft.unlink(missing_ok=True)
             raise StorageFull(_no_room(exc)) from exc
-        self._render(job).remove()
+        render.remove()
 
     def _cancel(self, job: Job) -> CancelAnswer:
         render = self._render(job)
@@ -177,7 +161,11 @@ class PreviewProvider:
 
     def _sweep(self, live: frozenset[str]) -> int:
         with contextlib.suppress(FileNotFoundError):
-            dead = [Render(path) for path in self._work.iterdir() if path.is_dir() and path.name[0] != "." and path.name not in live]
+            dead = [
+                Render(path)
+                for path in self._work.iterdir()
+                if path.is_dir() and path.name[0] != "." and path.name not in live
+            ]
             for render in dead:
                 if render.stop():
                     render.remove()
@@ -208,32 +196,6 @@ class PreviewProvider:
         waiting = [other.folder for other in self._waiting()]
         return waiting.index(render.folder) if render.folder in waiting else None
 
-    # --- from a job to a task -------------------------------------------------------------------------------------
-
-    def _task(self, job: Job, render: Render) -> Task:
-        try:
-            spec = get(job.model)
-            given = spec.input.model_validate(job.inputs)
-            options = CameraOptions.model_validate(job.options)
-        except (NotFound, ValidationError) as exc:
-            raise ProviderRefused("invalid_input", "This job was made for another version of the model. Set it up again.") from exc
-        paths = {key: self._fetch(key, render) for key in _needed(spec, given, job)}
-        if isinstance(given, SpliceInput):
-            return SpliceTask(
-                parts=tuple(Part(paths[part.key], part.is_still, part.seconds) for part in given.clips),
-                transition=given.transition, transition_s=given.transition_seconds, size=SIZES[given.size], fps=given.fps,
-                output=str(render.output), progress=str(render.progress),
-            )  # fmt: skip
-        found = _source(spec, job.inputs)
-        assert found is not None  # `_needed` refused it
-        item, key = found
-        return CameraTask(
-            source=paths[key], field=item.name, prompt=job.inputs.get("prompt") or "", seed=_seed(job.inputs, key),
-            size=self._size(job.inputs.get("aspect_ratio"), paths[key]), seconds=_seconds(spec, given),
-            camera_move=options.camera_move, framing=options.framing, left_out=_left_out(spec, job.inputs, key), fps=FPS,
-            output=str(render.output), progress=str(render.progress),
-        )  # fmt: skip
-
     def _fetch(self, key: str, render: Render) -> str:
         """Bring a stored file into the render's folder; its path there."""
         path = render.folder / key
@@ -244,62 +206,6 @@ class PreviewProvider:
                 _bring(stored, draft)
             os.replace(draft, path)
         return str(path)
-
-    def _size(self, aspect: str | None, path: str) -> tuple[int, int]:
-        if aspect in VIDEO_SIZES:
-            return VIDEO_SIZES[aspect]
-        return VIDEO_SIZES[nearest_aspect(*_dimensions(Path(path)))]
-
-
-def _needed(spec: ModelSpec, given: ModelInput, job: Job) -> tuple[str, ...]:
-    if spec.local == "splice":
-        return spec.media_keys(given)
-    if (found := _source(spec, job.inputs)) is None:
-        raise ProviderRefused("still_missing", "The local preview needs a still or a clip to start from.")
-    return (found[1],)
-
-
-def _source(spec: ModelSpec, inputs: dict[str, Any]) -> tuple[FormField, str] | None:
-    """The input that is filmed: the first still that is no last frame, else a clip (its last frame)."""
-    for kind in (Still, Clip):
-        for item in spec.fields:
-            if isinstance(item.kind, kind) and item.name not in LAST_FRAMES and inputs.get(item.name):
-                return item, inputs[item.name]
-    return None
-
-
-def _left_out(spec: ModelSpec, inputs: dict[str, Any], source: str) -> tuple[str, ...]:
-    """Pictures, clips and sounds of the input that a camera move does not follow, in the form's words."""
-    return tuple(
-        item.label.lower()
-        for item in spec.fields
-        if isinstance(item.kind, MEDIA_KINDS) and inputs.get(item.name) and (item.name in LAST_FRAMES or inputs[item.name] != source)
-    )
-
-
-def _seed(inputs: dict[str, Any], source: str) -> str:
-    """The input's seed, else the still: the same form gives the same preview, and the page can tell which."""
-    seed = inputs.get("seed")
-    return source if seed is None else str(seed)
-
-
-def _seconds(spec: ModelSpec, given: ModelInput) -> float:
-    low = spec.seconds(given)[0] or USUAL_S
-    return min(max(low, SHORTEST_S), LONGEST_S)
-
-
-def _dimensions(path: Path) -> tuple[int, int]:
-    """Width and height of a still or clip, as it is seen. A file that cannot be read is refused by the render, with its field."""
-    with contextlib.suppress(OSError, ValueError, SyntaxError):
-        if path.suffix in (".mp4", ".mov"):
-            from core.preview.clip import shape  # PyAV is imported only where there is a clip
-
-            return shape(path)
-        from PIL import Image
-
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            return image.size
-    return VIDEO_SIZES["16:9"]
 
 
 def _bring(source: Path, to: Path) -> None:
@@ -316,6 +222,3 @@ def _no_room(exc: OSError) -> str:
     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return "There is no room left on the disk of this computer. Free some, then try again."
     return "The folder for local renders cannot be written. Check DATA_DIR and its permissions."
-
-
-assert set(VIDEO_SIZES) == set(ASPECTS)

@@ -75,21 +75,21 @@ def _bough(
     tip = at + size[:, None] * np.stack([swing, drop], axis=1)
     bend = (at + tip) / 2 + size[:, None] * np.array([0.18 * aside, -0.05])
     twigs = np.stack([at, bend, tip], axis=1)
-    grades = np.digitize(place, (0.35, 0.62, 0.84))
+    grades = np.clip(np.digitize(place, (0.25, 0.45, 0.62, 0.75, 0.87)) + rng.integers(-2, 2, count), 0, 5)
     glow = (0.35 + 0.65 * max(aside, 0.0)) * (0.55 + 0.45 * toward)
-    thick = max(round(height / 650), 1)
-    for grade in range(4):
+    thick = max(round(height / 1100), 1)
+    for grade in range(6):
         group = twigs[grades == grade]
         if not len(group):
             continue
-        tone = int(np.clip(18 + (14 + 44 * grade) * glow + rng.normal(0, 9), 6, 255))
+        tone = int(np.clip(10 + (6 + 36 * grade) * glow + rng.normal(0, 9), 4, 255))
         lines = list(group)
         if height > 500:  # large enough for single needles to be seen
-            base = np.repeat(group, 8, axis=0)
+            base = np.repeat(group, 6, axis=0)
             share = rng.uniform(0.1, 1.0, len(base))[:, None]
             start = base[:, 0] + (base[:, 2] - base[:, 0]) * share
             angle = rng.normal(np.pi / 2 - 0.5 * aside, 0.75, len(base))
-            reach = height * 0.0048 * rng.uniform(0.5, 1.3, len(base))
+            reach = height * 0.0060 * rng.uniform(0.5, 1.3, len(base))
             end = start + reach[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
             lines += list(np.stack([start, end], axis=1))
         for layer, shade in zip(layers, (255, tone), strict=True):

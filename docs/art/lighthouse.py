@@ -232,8 +232,8 @@ def haze(picture: Plane, camera: Camera, view: View) -> None:
 
 def birds(picture: Plane, scale: int) -> None:
     """Gulls over the water, drawn as tapered wings, in place."""
-    flock = [(640, 300, 19, 0.3, -0.10), (705, 262, 14, -0.2, 0.12), (758, 322, 11, 0.5, 0.05), (560, 352, 9, 0.1, -0.2)]
-    flock += [(850, 236, 9, -0.4, 0.1), (1010, 400, 12, 0.6, 0.16), (1052, 376, 8, 0.0, -0.1)]
+    flock = [(640, 300, 17, 0.3, -0.16), (712, 262, 12, -0.3, 0.20), (742, 330, 9, 0.5, 0.05), (548, 356, 7, 0.1, -0.3)]
+    flock += [(838, 246, 7, -0.4, 0.14), (1010, 404, 10, 0.6, 0.26), (1064, 372, 6, 0.0, -0.18)]
     mask = np.zeros(picture.shape[:2], np.uint8)
     for x, y, span, lift, roll in flock:
         t = np.linspace(-1.0, 1.0, 41)

@@ -51,10 +51,10 @@ class Tower:
         """Light on an upright cylinder at sideways position u from -1 to 1."""
         face = np.sqrt(np.clip(1.0 - u * u, 0.0, 1.0))
         sun = np.clip(-0.93 * u + 0.10 * face - 0.12, 0.0, 1.0)
-        fill = 0.34 + 0.30 * face + 0.10 * np.clip(-u, 0, 1)
+        fill = 0.22 + 0.26 * face + 0.12 * np.clip(-u, 0, 1)
         bounce = np.clip(u - 0.55, 0, 1) * 0.35
         return (
-            sun[..., None] * light("#ff9a58", 2.3)
+            sun[..., None] * light("#ff9552", 2.5)
             + fill[..., None] * light("#8a88c8", 0.50)
             + bounce[..., None] * light("#7f8fd0", 0.6)
         )
@@ -194,4 +194,4 @@ class Tower:
             core = np.exp(-((aside / width) ** 2)) + 0.35 * np.exp(-((aside / (width * 2.3)) ** 2))
             strength = power * core * step(0.0, 1.8, along) * (0.62 / width) ** 0.8 * np.exp(-far / 75.0) * mist
             picture += strength[..., None] * light("#ffe0a8", 1.05)
-        picture += (np.exp(-far / 1.6) * 0.9 + np.exp(-far / 7.0) * 0.11)[..., None] * light("#ffca86")
+        picture += (np.exp(-far / 1.3) * 0.7 + np.exp(-far / 7.0) * 0.10)[..., None] * light("#ffca86")

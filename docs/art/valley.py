@@ -99,7 +99,7 @@ def fog(u: Plane, v: Plane, z: Plane, bottom: Plane, eye: float, noise: Noise) -
     low, high = np.maximum(bottom, 0.0) / scale, eye / scale
     level = np.abs(low - high) < 0.02
     mean = np.where(level, np.exp(-high), (np.exp(-low) - np.exp(-high)) / np.where(level, 1.0, high - low))
-    banks = noise.fbm(u * 3.2 + z / 2600, z / 1500 + bottom / 420, 5, 0.55)
+    banks = noise.fbm(u * 3.2 + z / 2600, z / 1500 + bottom / 230, 5, 0.55)
     thick = np.maximum(mean * (1.0 + 1.5 * banks), 0.0) / 3700.0
     amount = 1.0 - np.exp(-z * thick * step(150.0, 1800.0, z) - z / 19000.0)
     broad, narrow = phase(u, np.maximum(v, 0.0))
@@ -153,7 +153,7 @@ def forest(picture: Plane, view: View, camera: Camera, ground: Ground, layers: d
     amount, air = fog(((column - camera.width / 2) / camera.focal)[None], ((camera.horizon - row) / camera.focal)[None], z[None], (y + 8)[None], EYE, Noise(9))
     pick = rng.integers(0, len(stamps), len(x))
     dark = blend(light("#16231b"), light("#2c3a26"), rng.uniform(0, 1, (len(x), 1)).astype(np.float32)) * 0.62
-    rim = light("#ffb468", 0.62)
+    rim = light("#e0b25c", 0.70)
     shrunk: dict[tuple[int, int], Spruce] = {}
     height, width = picture.shape[:2]
     for i in range(len(x)):
@@ -175,7 +175,7 @@ def forest(picture: Plane, view: View, camera: Camera, ground: Ground, layers: d
             continue
         cut = (slice(r0 - top, r1 - top), slice(c0 - left, c1 - left))
         body = dark[i] * (1 - amount[0, i]) + air[0, i] * amount[0, i]
-        paint = body + tree.lit[cut][..., None] * (rim * (0.25 + 1.5 * sun[i]) * (1 - amount[0, i]))
+        paint = body + (tree.lit[cut] ** 1.3)[..., None] * (rim * (0.10 + 0.75 * sun[i]) * (1 - amount[0, i]))
         spot = picture[r0:r1, c0:c1]
         spot += (paint - spot) * tree.cover[cut][..., None]
 
@@ -243,7 +243,7 @@ def foreground(picture: Plane, scale: int) -> None:
     rows = np.arange(height, dtype=np.float32)[:, None] / height
     bank = np.clip((rows - edge[None]) * height / 1.5 + 0.5, 0, 1)
     py, px = np.mgrid[0:height, 0:width].astype(np.float32) / width
-    heath = blend(light("#0d1512"), light("#26301c"), np.clip(0.3 + noise.fbm(px * 70, py * 150, 5, 0.6), 0, 1))
+    heath = blend(light("#0d1512"), light("#323a22"), np.clip(0.35 + noise.fbm(px * 70, py * 150, 5, 0.6), 0, 1))
     heath += (np.exp(-np.clip(rows - edge[None], 0, 1) / 0.012) * 0.8)[..., None] * light("#5a4a2c", 0.30)
     picture += (heath - picture) * bank[..., None]
     grass(picture, edge, scale)
@@ -258,7 +258,7 @@ def foreground(picture: Plane, scale: int) -> None:
         sheer = np.linspace(1.0, 0.0, tree.cover.shape[0], dtype=np.float32)[cut[0], None, None]
         body = light("#121c1c", 0.85) + sheer * light("#3c4a48", 0.30)
         facing = 1.0 if place < 0.5 else 0.35
-        paint = body + (tree.lit[cut] ** 1.4)[..., None] * light("#ffa860", 0.26 * facing)
+        paint = body + (tree.lit[cut] ** 1.5)[..., None] * light("#cdb45c", 0.24 * facing)
         spot = picture[r0:foot, c0:c1]
         spot += (paint - spot) * tree.cover[cut][..., None]
 

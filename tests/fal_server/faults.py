@@ -21,6 +21,7 @@ class Fault:
         html: answer with an nginx page.
         cut: "before": hang up without doing anything; "after": do the work (a submit is accepted), then hang up.
         wait_s: seconds to wait before answering; the work is done first.
+        drip_s: send the body byte by byte, this many seconds apart.
         short: hang up after this many bytes of the body, though Content-Length tells the full size.
         works: whether the work is done before a `status` answer goes out; e.g. a 504 after the job was accepted.
     """
@@ -31,6 +32,7 @@ class Fault:
     html: bool = False
     cut: Literal["before", "after"] | None = None
     wait_s: float = 0.0
+    drip_s: float = 0.0
     short: int | None = None
     works: bool = False
 

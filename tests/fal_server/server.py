@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,10 @@ from tests.fal_server.wire import Answer, Request, as_json, converse
 
 @dataclass(frozen=True)
 class Seen:
-    """One request: which call it was, and what it carried. `body` is JSON where it was sent, else the number of bytes."""
+    """One request: which call it was, and what it carried.
+
+    `body` is JSON where it was sent, else the number of bytes; `port` is the client's, one for each connection.
+    """
 
     op: str
     method: str
@@ -26,6 +30,7 @@ class Seen:
     has_key: bool
     body: Any
     at: float
+    port: int
 
 
 class FalServer(Queue):
@@ -135,6 +140,7 @@ class FalServer(Queue):
                 "authorization" in request.headers,
                 parsed(request.body) if op != "put" else len(request.body),
                 time.monotonic(),
+                request.port,
             )
         )
         fault = self._faults[op].popleft() if self._faults[op] else Fault()
@@ -147,8 +153,16 @@ class FalServer(Queue):
         if fault.status is not None:
             answer = _faulty(fault)
         assert answer is not None
+        if fault.drip_s and isinstance(answer.body, bytes):
+            answer.body = _drip(answer.body, fault.drip_s)
         answer.stop_after, answer.hang_up = fault.short, fault.cut == "after"
         return answer
+
+
+async def _drip(body: bytes, pause_s: float) -> AsyncIterator[bytes]:
+    for at in range(len(body)):
+        yield body[at : at + 1]
+        await asyncio.sleep(pause_s)
 
 
 def _faulty(fault: Fault) -> Answer:

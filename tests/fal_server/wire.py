@@ -12,13 +12,14 @@ import h11
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came; header names in lower case."""
+    """A request as it came; header names in lower case. `port` is the client's, one for each connection."""
 
     method: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    port: int
 
 
 @dataclass
@@ -87,7 +88,8 @@ async def _read(line: h11.Connection, reader: asyncio.StreamReader, writer: asyn
             target = urlsplit(head.target.decode("ascii"))
             query = {name: values[-1] for name, values in parse_qs(target.query).items()}
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-            return Request(head.method.decode(), unquote(target.path), query, headers, bytes(body))
+            port = writer.get_extra_info("peername")[1]
+            return Request(head.method.decode(), unquote(target.path), query, headers, bytes(body), port)
         else:  # closed, or paused
             return None
 
