@@ -19,8 +19,9 @@ from core.web.routes import routes
 
 log = logging.getLogger("takes")
 
-# What the first visitor would otherwise wait for, and what the garbage collector need not look at again.
-HEAVY = ("pandas", "pyarrow", "PIL.Image", "streamlit_autorefresh", "pages.generate", "pages.jobs")
+# What the first visitor would otherwise wait for, and what the garbage collector need not look at again. Nothing of
+# pages/: streamlit-autorefresh registers itself where it is imported, and that must be inside a session.
+HEAVY = ("pandas", "pyarrow", "PIL.Image", "streamlit.components.v1")
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -76,8 +77,8 @@ def main() -> None:
             print(
                 f"run {run + 1}: start {start:.2f} s, render {whole - start:.2f} s, encode alone {alone:.2f} s: {ratios[-1]:.2f}"
             )
-        best = min(ratios)
-        print(json.dumps({"render_over_encode": round(best, 2), "target": TARGET, "met": best <= TARGET}))
+        usual = statistics.median(ratios)
+        print(json.dumps({"render_over_encode": round(usual, 2), "target": TARGET, "met": usual <= TARGET}))
 
 
 if __name__ == "__main__":

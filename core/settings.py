@@ -116,8 +116,12 @@ class Settings(BaseSettings):
         return path
 
     def endpoint(self, slug: str, default: str) -> str:
-        """The provider endpoint of a model: the override from the environment, else the model's own."""
-        return self.fal_endpoint.get(slug, default).strip("/")
+        """The provider endpoint of a model: the override from the environment, else the model's own.
+
+        A shell cannot export a name with a dash, so `FAL_ENDPOINT__WAN27_X` stands for the model `wan27-x` too.
+        """
+        override = self.fal_endpoint.get(slug) or self.fal_endpoint.get(slug.replace("-", "_"))
+        return (override or default).strip("/")
 
 
 def load() -> Settings:

@@ -166,17 +166,17 @@ class Studio:
 
     def add_clip(self, data: bytes, name: str, kind: Clip | None = None) -> Stored:
         """Check and keep an MP4 or MOV. Raises InvalidMedia."""
-        probe = video.read_clip(data, max_bytes=self.settings.max_upload_bytes, name=name)
+        clip = video.read_clip(data, max_bytes=self.settings.max_upload_bytes, name=name)
         if kind is not None:
-            video.check_clip(probe, len(data), kind)
-        return self.media.put(data, "mp4")
+            video.check_clip(clip.probe, kind)
+        return self.media.put(clip.data, clip.extension)
 
     def add_sound(self, data: bytes, name: str, kind: Sound | None = None) -> Stored:
         """Check and keep a WAV or MP3. Raises InvalidMedia."""
-        extension, seconds = video.read_sound(data, max_bytes=self.settings.max_upload_bytes, name=name)
+        sound = video.read_sound(data, max_bytes=self.settings.max_upload_bytes, name=name)
         if kind is not None:
-            video.check_sound(seconds, len(data), kind)
-        return self.media.put(data, extension)
+            video.check_sound(sound, kind)
+        return self.media.put(sound.data, sound.extension)
 
     def picture(self, key: str) -> bytes:
         """A stored still, or the first frame of a stored clip, as picture bytes. Raises NotFound."""
@@ -187,8 +187,7 @@ class Studio:
 
     def picture_size(self, key: str) -> tuple[int, int]:
         """Width and height of a stored still in pixels. Raises NotFound."""
-        with self.media.local(key) as path:
-            return images.size_of(path)
+        return images.dimensions(self.media.read(key))
 
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
@@ -367,15 +366,16 @@ class Studio:
         width, height = self.picture_size(key)
         images.check_fit(width, height, stored.bytes, Still(kind.min_side, None, kind.ratio))
         if kind.max_bytes and stored.bytes > kind.max_bytes:
-            smaller = images.fit_bytes(self.media.read(key), kind.max_bytes)
-            return {item.name: self.media.put(smaller, "jpg").key}
+            whole = images.Picture(self.media.read(key), key.rsplit(".", 1)[1], width, height)
+            smaller = images.fit_bytes(whole, kind.max_bytes)
+            return {item.name: self.media.put(smaller.data, smaller.extension).key}
         return {}
 
 
 def open_studio(settings: Settings) -> Studio:
     """Put an installation together from its settings. Raises NotConfigured."""
     set_up(settings.debug)
-    unknown = settings.fal_endpoint.keys() - MODELS.keys()
+    unknown = {name.replace("_", "-") for name in settings.fal_endpoint} - MODELS.keys()
     if unknown:
         raise NotConfigured(
             f"FAL_ENDPOINT__{min(unknown).upper()}: there is no such model. There are: {', '.join(MODELS)}."
@@ -385,7 +385,7 @@ def open_studio(settings: Settings) -> Studio:
     media = LocalMediaStore(home / "media")
     providers: dict[str, Provider] = {
         "fal": FalProvider(settings),
-        "preview": PreviewProvider(home / "preview", media),
+        "preview": PreviewProvider(home / "preview", media, PREVIEW_SLOTS),
     }
     studio = Studio(settings, SqliteJobStore(home / "takes.db"), media, providers, Identity(secret.get_secret_value()))
     studio.default_model()

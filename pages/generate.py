@@ -19,7 +19,7 @@ def render(spec: ModelSpec) -> None:
     """Show the page of a model."""
     owner = identity.owner()
     with st.container(key="page-head", gap="xsmall"):
-        st.title(spec.title, anchor=False)
+        st.header(spec.title, anchor=False)
         st.caption(f"{spec.maker} · {spec.summary}")
     left, right = st.columns([5, 7], gap="large")
     with left, st.container(key="form"):
@@ -78,9 +78,8 @@ def _place(spec: ModelSpec) -> Place:
         persist_state="session",
     )
     place = by_name[chosen or ready[0].provider]
-    st.caption(place.hint)
-    for missing in (other for other in places if not other.ready):
-        st.caption(f":material/key: {missing.hint}")
+    lines = [place.hint, *(f":material/key: {other.hint}" for other in places if not other.ready)]
+    st.caption("  \n".join(lines))
     return place
 
 
@@ -140,7 +139,7 @@ def _takes(spec: ModelSpec, owner: str) -> None:
     opened = _opened(spec, takes)
     stage = st.container(key="stage")
     strip = st.container(key="strip")
-    clock = st.container(key="clock", height=1) if rows.any_live(spec.slug) else None
+    clock = st.container(key="clock") if rows.any_live(spec.slug) else None
     with stage:
         card.opened(owner, opened, "stage")
     others = [job for job in takes if job.id != opened.id][:STRIP]

@@ -24,7 +24,7 @@ SHOW = {
 def render() -> None:
     """Show the page."""
     owner = identity.owner()
-    st.title("Jobs", anchor=False)
+    st.header("Jobs", anchor=False)
     _live_page(owner)
 
 
@@ -34,7 +34,7 @@ def _live_page(owner: str) -> None:
     rows = live.jobs(owner)
     opened_slot = st.container(key="opened")
     history_slot = st.container(key="history")
-    clock = st.container(key="clock", height=1) if rows.any_live() else None
+    clock = st.container(key="clock") if rows.any_live() else None
     wanted = st.query_params.get(OPENED)
     if wanted:
         with opened_slot:

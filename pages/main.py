@@ -13,27 +13,31 @@ from pages.parts import identity
 ASSETS = Path(__file__).parent / "assets"
 
 
-def model_page(spec: ModelSpec, default: bool) -> st.Page:
+def model_page(spec: ModelSpec) -> st.Page:
     """The page of a model, under its slug."""
+    return st.Page(_show(spec, spec.slug.replace("-", "_")), title=spec.title, url_path=spec.slug)
 
+
+def front_page(spec: ModelSpec) -> st.Page:
+    """What `/` opens: the default model's page again, since a default page has no address of its own."""
+    return st.Page(_show(spec, "front"), title=spec.title, default=True, visibility="hidden")
+
+
+def _show(spec: ModelSpec, name: str) -> Callable[[], None]:
     def show() -> None:
         generate.render(spec)
 
-    return st.Page(_named(show, spec.slug), title=spec.title, url_path=spec.slug, default=default)
-
-
-def _named(show: Callable[[], None], slug: str) -> Callable[[], None]:
-    show.__name__ = f"model_{slug.replace('-', '_')}"
+    show.__name__ = f"model_{name}"
     return show
 
 
 st.set_page_config(page_title="Takes", page_icon=str(ASSETS / "favicon.png"), layout="wide")
-st.logo(str(ASSETS / "wordmark.svg"), icon_image=str(ASSETS / "favicon.png"))
+st.logo(str(ASSETS / f"wordmark-{st.context.theme.type or 'light'}.svg"), icon_image=str(ASSETS / "favicon.png"))
 identity.owner()
 first = current().default_model()
 page = st.navigation(
     {
-        "Models": [model_page(spec, spec is first) for spec in current().models()],
+        "Models": [front_page(first), *(model_page(spec) for spec in current().models())],
         "Work": [st.Page(jobs.render, title="Jobs", url_path="jobs")],
     }
 )

@@ -1,7 +1,6 @@
 """Fixtures that every test shares: a scrubbed environment and a data folder of its own."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,17 @@ OURS = tuple(
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's settings, or writes outside its own folder."""
     for name in list(os.environ):
-        if name.upper() in OURS or name.upper().startswith(("FAL_", "SUPABASE_", "NEXT_PUBLIC_")):
+        if (
+            name.upper() in OURS
+            or name.upper().startswith(("FAL_", "SUPABASE_", "NEXT_PUBLIC_"))
+            or name.upper().endswith("_PROXY")
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setitem(Settings.model_config, "env_file", None)
-    yield
 
 
 @pytest.fixture

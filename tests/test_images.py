@@ -390,6 +390,7 @@ def test_a_name_cannot_break_the_message() -> None:
     said = message(b"text", "../../etc/\x1b[31m\n" + "a" * 300 + ".jpg")
     assert re.fullmatch(r"“\[31ma{1,60}…” is not a picture: .*", said)
     assert message(b"text", "").startswith("The file is not a picture")
+    assert message(encoded(quarters(), "PNG")[:500], "").startswith("The picture is incomplete")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF"])

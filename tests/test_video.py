@@ -56,6 +56,7 @@ def film(
     pixel_shape: Fraction | None = None,
     times: Sequence[int] | None = None,
     sound: str | None = None,
+    sound_seconds: float | None = None,
     block: int = 1024,
     metadata: dict[str, str] | None = None,
 ) -> Path:
@@ -83,7 +84,7 @@ def film(
         out.mux(video.encode())
         if audio is not None:
             kind = "s16" if sound == "pcm_s16le" else "fltp"
-            for start in range(0, int(44100 * len(frames) / fps), block):
+            for start in range(0, int(44100 * (sound_seconds or len(frames) / fps)), block):
                 silence = np.zeros((1, block), np.float32 if kind == "fltp" else np.int16)
                 tone = av.AudioFrame.from_ndarray(silence, kind, "mono")
                 tone.sample_rate, tone.pts = 44100, start
@@ -256,6 +257,15 @@ def test_even_a_byte_of_the_last_frame(tmp_path: Path, missing: int) -> None:
     path = tmp_path / "cut.mp4"
     path.write_bytes(whole[:-missing])
     probe(path)  # the trap: it looks perfect
+    with pytest.raises(InvalidMedia, match="does not play to its end"):
+        check_playable(path)
+
+
+def test_sound_that_is_cut_off_counts_too(tmp_path: Path) -> None:
+    """Every frame is there and decodes; only the last of the sound behind it is missing."""
+    path = film(tmp_path / "a.mp4", grainy(4), sound="aac", sound_seconds=2.0)
+    check_playable(path)
+    path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InvalidMedia, match="does not play to its end"):
         check_playable(path)
 

@@ -151,17 +151,27 @@ def fit_bytes(picture: Picture, max_bytes: int) -> Picture:
     )
 
 
-def thumbnail(data: bytes, longest: int) -> bytes:
-    """A small JPEG of a stored picture.
+def dimensions(data: bytes) -> tuple[int, int]:
+    """Width and height of a stored picture in pixels, from its header. Raises InvalidMedia."""
+    with _open(data, "The picture") as image:
+        return image.size
+
+
+def thumbnail(data: bytes, longest: int, box: Box | None = None) -> bytes:
+    """A small JPEG of a stored picture, or of a part of it.
 
     Args:
         data: the stored file.
         longest: longest side in pixels; a smaller picture keeps its size.
+        box: the part, as left, top, right, bottom in pixels of the stored picture; None for all of it.
 
     Raises:
         InvalidMedia: the bytes are not a picture.
     """
-    return _jpeg(_small(data, longest), quality=85)
+    if box is None:
+        return _jpeg(_small(data, longest), quality=85)
+    part = _load(_open(data, "The picture"), "The picture").convert("RGB").crop(box)
+    return _jpeg(_within(part, longest), quality=85)
 
 
 def crop_preview(data: bytes, box: Box | None, longest: int) -> bytes:
@@ -264,6 +274,11 @@ def quoted(name: str, otherwise: str = "The file") -> str:
     return f"“{last if len(last) <= 60 else last[:57] + '…'}”" if last else otherwise
 
 
+def titled(kind: str, said: str) -> str:
+    """“x.jpg” → The picture “x.jpg”; what has no name of its own → The picture."""
+    return f"The {kind} {said}" if said.startswith("“") else f"The {kind}"
+
+
 def megabytes(count: int) -> str:
     """Bytes as people read them, e.g. "1.5 MB" (of 1024 × 1024 bytes) or "12 kB"."""
     if count < MEBIBYTE / 10:
@@ -287,7 +302,7 @@ def _ratio(value: float) -> str:
 
 
 def _damaged(said: str) -> InvalidMedia:
-    return InvalidMedia(f"The picture {said} is damaged or incomplete. Export or download it again.")
+    return InvalidMedia(f"{titled('picture', said)} is damaged or incomplete. Export or download it again.")
 
 
 # --- Decoding -----------------------------------------------------------------------------------------------------
@@ -339,7 +354,7 @@ def _load(image: ImageFile.ImageFile, said: str) -> Image.Image:
     except BROKEN as exc:
         if any(word in str(exc).lower() for word in ("truncated", "end of file", "unexpected end")):
             raise InvalidMedia(
-                f"The picture {said} is incomplete: the file ends in the middle. Export or download it again."
+                f"{titled('picture', said)} is incomplete: the file ends in the middle. Export or download it again."
             ) from exc
         raise _damaged(said) from exc
     try:

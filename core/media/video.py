@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from core.errors import InvalidMedia
-from core.media.images import quoted, too_big, what_is
+from core.media.images import quoted, titled, too_big, what_is
 from core.models.spec import Clip, Sound
 
 DEMUXERS: Final = {
@@ -137,6 +137,15 @@ def write_poster(path: Path, to: Path) -> None:
     image.save(to, "JPEG", quality=85, optimize=True)
 
 
+def first_frame(path: Path) -> bytes:
+    """The first frame as a PNG, in the size in which the video is shown. Raises InvalidMedia."""
+    with _opened(path, FILE) as (container, stream):
+        image = _upright(_there(_first(container, stream), FILE), stream)
+    out = io.BytesIO()
+    image.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def last_frame(path: Path) -> bytes:
     """The last frame as a PNG, in the size in which the video is shown; for going on from it.
 
@@ -205,7 +214,7 @@ def read_sound(data: bytes, *, max_bytes: int, name: str = "", seconds: tuple[fl
                 (Fraction(frame.samples, frame.sample_rate) for frame in container.decode(audio=0)), Fraction(0)
             )
     except (*BAD, IndexError) as exc:
-        raise InvalidMedia(f"The sound {said} is damaged. Export it again.") from exc
+        raise InvalidMedia(f"{titled('sound', said)} is damaged. Export it again.") from exc
     if not samples:
         raise InvalidMedia(f"{said} holds no sound. Choose another file.")
     sound = SoundFile(data, "wav" if kind == "a sound (WAV)" else "mp3", round(float(samples), 3))
@@ -279,8 +288,8 @@ def _check_playable(path: Path, expected_bytes: int | None, said: str) -> Probe:
         raise InvalidMedia(f"{said} is incomplete: {size:,} of {expected_bytes:,} bytes came. Download it again.")
     found = _probe(path, said)
     with _opened(path, said) as (container, stream):
-        ends = [entry.pos + entry.size for entry in stream.index_entries]
-        if ends and max(ends) > size:  # the index stands in front and tells of frames that are not there
+        ends = (entry.pos + entry.size for part in container.streams for entry in part.index_entries)
+        if max(ends, default=0) > size:  # the index stands in front and tells of frames or sound that are not there
             raise _cut_off(said)
         frame = _last(container, stream)
         if frame is None or frame.is_corrupt:

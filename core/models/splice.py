@@ -20,7 +20,10 @@ SIZES: dict[str, tuple[int, int]] = {
 
 class SpliceInput(ModelInput):
     clips: Annotated[list[ClipItem], Clips(least=2, most=10)] = Field(
-        min_length=2, max_length=10, description="Two to ten takes, uploaded MP4s or stills, in playing order."
+        min_length=2,
+        max_length=10,
+        serialization_alias="video_urls",
+        description="Two to ten takes, uploaded MP4s or stills, in playing order.",
     )
     transition: Literal["cut", "crossfade", "fade through black"] = Field(
         "cut", description="What happens between two clips."
@@ -34,9 +37,11 @@ class SpliceInput(ModelInput):
         json_schema_extra={"unit": "s"},
     )
     size: Literal["1280x720", "720x1280", "960x960", "1920x1080", "1080x1920"] = Field(
-        "1280x720", description="Width and height of the video in pixels."
+        "1280x720", description="Width and height of the video in pixels.", serialization_alias="resolution"
     )
-    fps: Literal[24, 25, 30, 50, 60] = Field(24, title="Frames per second", description="Frame rate of the video.")
+    fps: Literal[24, 25, 30, 50, 60] = Field(
+        24, title="Frames per second", description="Frame rate of the video.", serialization_alias="target_fps"
+    )
 
     @model_validator(mode="after")
     def _stills_have_a_length(self) -> Self:

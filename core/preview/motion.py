@@ -30,6 +30,8 @@ SHAKE_ROLL = math.radians(0.35)
 SHAKE_HZ = (0.55, 0.7, 1.3)  # slow sway, and a little hand on top
 SHAKE_WEIGHT = (0.6, 0.4, 0.18)
 VERTIGO = 0.16  # how much nearer the rim comes while the middle keeps its size
+MARGIN_MOST = 1.4  # of the window: several large moves at once must not leave a keyhole
+CALMER = (1.0, 0.8, 0.6, 0.4)  # factors on the amounts, tried until the margin is small enough
 SHARPNESS = 1.2  # canvas pixels for one of the video: between 1.15 and 1.35 a slow pan does not pulse (preview.md 3)
 
 
@@ -88,8 +90,11 @@ def path(plan: Plan, size: tuple[int, int], frames: int, fps: float, focus: tupl
     loop = "loop" in plan.effects
     t = np.arange(frames) / frames if loop else np.arange(frames) / max(frames - 1, 1)
     u = (1 - np.cos(2 * np.pi * t)) / 2 if loop else ease(t)
-    pose = _pose(plan, u, t, frames / fps, height / width, focus, loop)
-    shrink = _margin(pose, height / width, size)
+    for calm in CALMER:
+        pose = _pose(plan, plan.speed * calm, u, t, frames / fps, height / width, focus, loop)
+        shrink = _margin(pose, height / width, size)
+        if shrink <= MARGIN_MOST:
+            break
     # the sharpest and the widest view of the clip share the canvas: their middle gets the ratio that does not pulse
     scale = SHARPNESS * shrink * math.sqrt(float(pose.zoom.max()) * float(pose.zoom.min()))
     canvas = (_even(width * scale), _even(height * scale))
@@ -113,11 +118,13 @@ class _Pose:
     vertigo: Array
 
 
-def _pose(plan: Plan, u: Array, t: Array, seconds: float, tall: float, focus: tuple[float, float], loop: bool) -> _Pose:
+def _pose(
+    plan: Plan, speed: float, u: Array, t: Array, seconds: float, tall: float, focus: tuple[float, float], loop: bool
+) -> _Pose:
     zero = np.zeros_like(u)
     x, y, roll, turn, vertigo = zero, zero, zero, zero, zero
     zoom = zero + 1.0
-    amount = plan.speed * seconds / BASE_S
+    amount = speed * seconds / BASE_S
     for item in plan.moves:
         sign = -1.0 if item.direction in ("left", "up", "ccw") else 1.0
         match item.move:
@@ -141,7 +148,7 @@ def _pose(plan: Plan, u: Array, t: Array, seconds: float, tall: float, focus: tu
                 turn = -sign * min(max(ORBIT * amount, ORBIT_LEAST), ORBIT_MOST) * (2 * u - 1)
                 x = x + sign * ORBIT_DRIFT * (2 * u - 1)
             case "handheld":
-                sway = _shake(plan.seed, t, seconds, loop) * min(max(plan.speed, 0.6), 1.5)
+                sway = _shake(plan.seed, t, seconds, loop) * min(max(speed, 0.6), 1.5)
                 x, y, roll = x + sway[0] * SHAKE, y + sway[1] * SHAKE, roll + sway[2] * SHAKE_ROLL
             case "static":
                 pass

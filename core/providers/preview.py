@@ -73,6 +73,9 @@ class PreviewProvider:
         """Stop the render and remove its folder, unless it is over."""
         return await asyncio.to_thread(self._cancel, job)
 
+    async def aclose(self) -> None:
+        """Nothing to let go of: renders go on by themselves and are found again."""
+
     async def sweep(self, live_job_ids: Collection[str]) -> int:
         """Stop and remove the renders of all other jobs; how many there were. For the start of the app."""
         return await asyncio.to_thread(self._sweep, frozenset(live_job_ids))

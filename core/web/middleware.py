@@ -7,11 +7,13 @@ from core.web.identity import COOKIE, MAX_AGE_S, Identity
 
 # streamlit-autorefresh 1.0.1 starts from one inline script in its index.html; this is its hash and nothing else's.
 AUTOREFRESH_SCRIPT = "'sha256-vTT6TZeKJdvj21Cng47kT65a206oPC1/o3+gMDOJp5g='"
+# Streamlit 1.67's index.html has one of its own.
+STREAMLIT_SCRIPT = "'sha256-THxz9J9+wf7rhwR2YkXJoSZ13UCmYyC+3lNDv2+8ugA='"
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
-        f"script-src 'self' {AUTOREFRESH_SCRIPT}",
+        f"script-src 'self' {STREAMLIT_SCRIPT} {AUTOREFRESH_SCRIPT}",
         "style-src 'self' 'unsafe-inline'",  # Streamlit sets styles from scripts
         "img-src 'self' data: blob:",
         "media-src 'self' blob:",

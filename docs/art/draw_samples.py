@@ -7,7 +7,7 @@ from pathlib import Path
 
 from film import save
 
-OUT = Path(__file__).resolve().parents[2] / "pages" / "assets" / "samples"
+OUT = Path(__file__).resolve().parents[2] / "core" / "samples"
 NAMES = ("lighthouse", "valley", "balloon")
 
 

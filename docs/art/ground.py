@@ -99,6 +99,6 @@ class Ground:
         share = np.clip((low - wanted[:, None]) / np.maximum(low - high, 1e-6), 0.0, 1.0)
         z = depth[after - 1] + (depth[after] - depth[after - 1]) * share
         y = camera.eye + (camera.horizon - wanted[:, None]) / camera.focal * z
-        if camera.eye > floor:  # from below, what lies under the floor is the foot of the same slope
-            hit &= y >= floor
+        shore = 0.0 if camera.eye > floor else 4.0 * self.cell  # a mirrored eye may look a little under the water's edge
+        hit &= y >= floor - shore
         return View(hit, (z * aside[None]).astype(np.float32), y.astype(np.float32), z.astype(np.float32))

@@ -85,6 +85,7 @@ def _add(key: str, kind: Clips, owner: str) -> None:
         accept_multiple_files=True,
         key=drop,
         on_change=take_drop,
+        max_upload_size=current().settings.max_upload_mb,
         disabled=full,
     )
     for message in st.session_state.get(f"{key}.upload-errors", []):
@@ -117,7 +118,7 @@ def _add(key: str, kind: Clips, owner: str) -> None:
 
 def _kept(data: bytes, name: str) -> ClipItem:
     """Store a file that was dropped, as a clip or a still by its content."""
-    if images.looks_like_video(data):
+    if not images.is_picture(data):
         return ClipItem(key=current().add_clip(data, name).key, label=name)
     return ClipItem(key=current().add_picture(data, name).key, label=name)
 
@@ -150,8 +151,8 @@ def _set_seconds(key: str, place: int, widget_key: str) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=128)
-def _thumbnail(media_key: str) -> bytes | str:
+def _thumbnail(media_key: str) -> bytes:
     try:
         return images.thumbnail(current().picture(media_key), THUMB_PX)
     except NotFound:
-        return images.blank(THUMB_PX)
+        return samples.SAMPLES[0].read()

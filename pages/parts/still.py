@@ -76,7 +76,14 @@ def _choose(key: str, field: FormField, held: Held) -> None:
         if url:
             put(key, kind, lambda: current().add_picture_from(url, kind))
 
-    st.file_uploader(field.label, TYPES, key=drop, help=field.help, on_change=take_drop)
+    st.file_uploader(
+        field.label,
+        TYPES,
+        key=drop,
+        help=field.help,
+        on_change=take_drop,
+        max_upload_size=current().settings.max_upload_mb,
+    )
     if held.error:
         st.error(held.error, icon=":material/error:")
     with st.expander("From a web address", key=f"{key}.by-url"):
@@ -115,8 +122,7 @@ def take_sample(key: str, kind: Still, name: str) -> None:
 @st.cache_data(show_spinner=False, max_entries=8)
 def _sample_thumbnail(name: str) -> bytes:
     picture = samples.get(name).read()
-    size = images.dimensions(picture)
-    return images.thumbnail(picture, SAMPLE_PX, framing.crop_box(*size, 4 / 3, None))
+    return images.thumbnail(picture, SAMPLE_PX, framing.crop_box(*images.dimensions(picture), 4 / 3, None))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

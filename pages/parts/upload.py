@@ -45,7 +45,14 @@ def _file(key: str, field: FormField, types: list[str], keep: Callable[[bytes, s
         except (InvalidMedia, StorageFull) as exc:
             st.session_state[key] = {"stored": None, "name": None, "error": exc.message}
 
-    st.file_uploader(field.label, types, key=widget, help=field.help, on_change=take)
+    st.file_uploader(
+        field.label,
+        types,
+        key=widget,
+        help=field.help,
+        on_change=take,
+        max_upload_size=current().settings.max_upload_mb,
+    )
     if kept["error"]:
         st.error(str(kept["error"]), icon=":material/error:")
     return None

@@ -1,0 +1,1 @@
+"""Contract suites: one a seam, run over every implementation of it."""

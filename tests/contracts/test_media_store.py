@@ -126,6 +126,14 @@ def test_what_is_not_a_key_is_never_looked_up(store: MediaStore, tmp_path: Path,
     assert (tmp_path / "secret").exists()
 
 
+def test_nothing_hides_behind_a_real_key(store: MediaStore) -> None:
+    key = store.put(BYTES, "jpg").key
+    for more in ("/x.jpg", "/../x.jpg", "\n.jpg", ".jpg"):
+        assert store.stat(key + more) is None
+        store.delete(key + more)
+    assert store.read(key) == BYTES
+
+
 def test_an_unknown_extension_is_a_mistake_of_the_caller(store: MediaStore, tmp_path: Path) -> None:
     source = tmp_path / "program"
     source.write_bytes(BYTES)
