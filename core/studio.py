@@ -106,7 +106,7 @@ class Studio:
             "fal",
             f"{spec.title} on fal.ai",
             has_key,
-            "The hosted model." if has_key else "To run the hosted model, put FAL_API_KEY=… into .env and start again.",
+            "The hosted model." if has_key else "For the hosted model: put FAL_API_KEY=… into .env and restart.",
         )
         if spec.local == "splice":
             local = Place("preview", "This computer", True, "Free, with every transition.")
@@ -115,7 +115,7 @@ class Studio:
                 "preview",
                 "Local preview",
                 True,
-                "Free, on this computer: a camera move over the still. Not the AI model.",
+                "Free: a camera move over the still. Not the AI model.",
             )
         return (hosted, local)
 

@@ -5,14 +5,14 @@ from uuid import uuid4
 
 import streamlit as st
 
+from core import samples
 from core.errors import AppError, InvalidForm
 from core.jobs.job import Job
-from core.models.spec import Clips, Estimate, ModelSpec, Still
+from core.models.spec import Choice, Clips, Estimate, ModelSpec, Still
 from core.studio import Place, current
-from pages.parts import card, form, identity, live, still
+from pages.parts import card, clips, form, identity, live, still
 
 STRIP = 8  # recent takes below the opened one
-ASPECTS = {"16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1.0}
 
 
 def render(spec: ModelSpec) -> None:
@@ -35,8 +35,7 @@ def _form(spec: ModelSpec, owner: str) -> None:
     place = _place(spec)
     if spec.notice:
         st.info(spec.notice)
-    aspect = ASPECTS.get(str(st.session_state.get(f"{spec.slug}.aspect_ratio", _default(spec, "aspect_ratio"))))
-    values = form.render((f for f in spec.fields if _is_front(f)), spec.slug, owner, aspect)
+    values = form.render((f for f in spec.fields if _is_front(f)), spec.slug, owner, _frame(spec, place))
     rest = [f for f in spec.fields if not _is_front(f)]
     options: dict[str, Any] = {}
     extra = current().option_fields(spec, place.provider)
@@ -57,8 +56,18 @@ def _is_front(field: Any) -> bool:
     return field.required or type(field.kind).__name__ == "Prompt"
 
 
-def _default(spec: ModelSpec, name: str) -> Any:
-    return next((field.default for field in spec.fields if field.name == name), None)
+def _frame(spec: ModelSpec, place: Place) -> still.Frame:
+    """How the chosen place fills the video: a hosted model cuts, Local preview sets it between bars where much would go."""
+    pads: still.Pads = "never"
+    if place.provider == "preview":
+        framing = st.session_state.get(f"{spec.slug}.preview.framing", "auto")
+        pads = "always" if framing == "blurred bars" else "never" if framing == "crop" else "auto"
+    field = next((field for field in spec.fields if field.name == "aspect_ratio"), None)
+    if field is None or not isinstance(field.kind, Choice):
+        return still.Frame(pads=pads)
+    key = f"{spec.slug}.{field.name}"
+    chosen = str(st.session_state.get(key, field.default))
+    return still.Frame(key, chosen, tuple(map(str, field.kind.options)), pads)
 
 
 def _place(spec: ModelSpec) -> Place:
@@ -164,24 +173,27 @@ def _open(spec: ModelSpec, job_id: str) -> None:
 
 
 def _invite(spec: ModelSpec) -> None:
-    """What stands where the takes will be."""
+    """What stands where the takes will be: how to begin, and one click that fills the form."""
+    field = next(f for f in spec.fields if f.required and isinstance(f.kind, Still | Clips))
     with st.container(key="invite", border=True, horizontal_alignment="center", gap="medium"):
         st.space("large")
         st.subheader("Your takes appear here", anchor=False, text_alignment="center")
-        field = next((f for f in spec.fields if isinstance(f.kind, Still) and f.required), None)
-        if field is not None:
-            st.caption("Choose a still, say what happens, press Generate.", text_alignment="center")
-            st.button(
-                "Try it with a sample",
-                key=f"{spec.slug}.try",
-                icon=":material/image:",
-                on_click=_try_sample,
-                args=(f"{spec.slug}.{field.name}", field.kind),
-            )
-        else:
-            st.caption("Add two or more clips or stills, arrange them, press Splice.", text_alignment="center")
+        splices = isinstance(field.kind, Clips)
+        begin = "Add two or more clips or stills, arrange them, press Splice."
+        st.caption(begin if splices else "Choose a still, say what happens, press Generate.", text_alignment="center")
+        st.button(
+            "Try it with the samples" if splices else "Try it with a sample",
+            key=f"{spec.slug}.try",
+            icon=":material/image:",
+            on_click=_try_samples,
+            args=(f"{spec.slug}.{field.name}", field.kind),
+        )
         st.space("large")
 
 
-def _try_sample(key: str, kind: Still) -> None:
-    still.take_sample(key, kind, "lighthouse")
+def _try_samples(key: str, kind: Still | Clips) -> None:
+    if isinstance(kind, Still):
+        still.take_sample(key, kind, samples.SAMPLES[0].name)
+        return
+    for sample in samples.SAMPLES:
+        clips.add_sample(key, kind, sample.name)

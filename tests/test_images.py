@@ -17,6 +17,7 @@ from core.media.images import (
     Picture,
     check_fit,
     crop_preview,
+    dimensions,
     fit_bytes,
     read_picture,
     thumbnail,
@@ -457,6 +458,18 @@ def test_a_thumbnail_is_a_small_jpeg(shape: tuple[int, int]) -> None:
     assert max(small.size) == 160
     assert small.size[0] / small.size[1] == pytest.approx(shape[0] / shape[1], rel=0.02)
     assert Image.open(io.BytesIO(thumbnail(encoded(quarters(80, 70), "PNG"), 160))).size == (80, 70)
+
+
+def test_a_thumbnail_of_a_part() -> None:
+    part = Image.open(io.BytesIO(thumbnail(encoded(quarters(800, 400), "PNG"), 200, (400, 0, 800, 200))))
+    assert part.size == (200, 100)
+    assert all(near(at, GREEN, 20) for at in corners(part))
+
+
+def test_dimensions_are_those_of_the_header() -> None:
+    assert dimensions(encoded(quarters(800, 400), "JPEG")) == (800, 400)
+    with pytest.raises(InvalidMedia):
+        dimensions(b"text")
 
 
 def test_a_thumbnail_of_no_picture_is_refused() -> None:

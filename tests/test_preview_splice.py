@@ -186,7 +186,7 @@ def test_changing_frame_rate_keeps_its_time(tmp_path: Path, red: Path) -> None:
     assert near(frames[37][90, 160], BLUE)
 
 
-@pytest.mark.parametrize(("turned", "corner"), [(0, (20, 20)), (90, (160, 95)), (180, (160, 300)), (270, (20, 225))])
+@pytest.mark.parametrize(("turned", "corner"), [(0, (20, 20)), (90, (165, 118)), (180, (160, 300)), (270, (15, 200))])
 def test_turned_clips_are_set_upright(tmp_path: Path, red: Path, turned: int, corner: tuple[int, int]) -> None:
     """A green corner at the top left of the stored picture; `turned` is counter-clockwise."""
 

@@ -19,6 +19,7 @@ from core.media.video import (
     check_clip,
     check_playable,
     check_sound,
+    first_frame,
     last_frame,
     probe,
     read_clip,
@@ -214,6 +215,13 @@ def test_the_last_frame_is_the_last_and_its_colour_is_right(tmp_path: Path) -> N
     image = Image.open(io.BytesIO(last_frame(film(tmp_path / "a.mp4", frames))))
     assert image.format == "PNG"
     assert near(image.getpixel((64, 48)), RED, 6)
+
+
+def test_the_first_frame_is_the_first_even_where_it_is_black(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", [plain(BLACK)] + [plain(RED)] * 20, rotation=90)
+    image = Image.open(io.BytesIO(first_frame(path)))
+    assert image.size == (96, 128)
+    assert near(image.getpixel((48, 64)), BLACK, 6)
 
 
 @pytest.mark.parametrize(("dark", "colour"), [(0, RED), (1, RED), (12, RED), (13, BLACK)])

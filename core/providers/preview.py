@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
+from uuid import uuid4
 
 from core.errors import NotFound, ProviderRefused, ProviderUnavailable, StorageFull
 from core.jobs.job import Job
@@ -203,8 +204,7 @@ class PreviewProvider:
         """Bring a stored file into the render's folder; its path there."""
         path = render.folder / key
         if not path.exists():
-            draft = path.with_suffix(".part")
-            draft.unlink(missing_ok=True)
+            draft = path.with_name(f"{uuid4().hex}.part")  # its own, so that two submits at once do not meet
             with self._media.local(key) as stored:
                 _bring(stored, draft)
             os.replace(draft, path)

@@ -67,7 +67,12 @@ def heaven(camera: Camera) -> Plane:
     noise = Noise(61)
     wisp = noise.fbm(u * 1.5 + 0.8 * noise.fbm(u * 1.2, v * 2, 3), v * 5.5 - u * 0.8, 6, 0.56)
     sky = blend(sky, light("#fbeee2", 1.05), step(0.05, 0.75, wisp) * step(0.20, 0.5, v) * 0.55)
-    for base, depth, size, seed in ((0.030, 0.045, 0.10, 1), (0.075, 0.075, 0.17, 2), (0.155, 0.14, 0.30, 3), (0.47, 0.26, 0.46, 5)):
+    for base, depth, size, seed in (
+        (0.030, 0.045, 0.10, 1),
+        (0.075, 0.075, 0.17, 2),
+        (0.155, 0.14, 0.30, 3),
+        (0.47, 0.26, 0.46, 5),
+    ):
         sky = cumulus(sky, u, v, base, depth, size, Noise(400 + seed))
     return cv2.resize(sky, (camera.width, camera.height), interpolation=cv2.INTER_CUBIC)
 
@@ -83,7 +88,14 @@ def cumulus(sky: Plane, u: Plane, v: Plane, base: float, depth: float, size: flo
         heap = noise.fbm(wu * 0.62 + 3, wv * 0.5, 3) * 1.8 + 0.16
         puffs = noise.billow(wu * 2.1 + warp, wv * 2.1 - warp, octaves, 0.52)
         fine = noise.fbm(wu * 9.0, wv * 9.0, 4, 0.6)
-        return heap + 0.42 * puffs + 0.10 * fine - 0.62 * np.maximum(rise, 0.0) ** 2.0 - 3.0 * np.maximum(-rise, 0.0) - 0.16
+        return (
+            heap
+            + 0.42 * puffs
+            + 0.10 * fine
+            - 0.62 * np.maximum(rise, 0.0) ** 2.0
+            - 3.0 * np.maximum(-rise, 0.0)
+            - 0.16
+        )
 
     here = density(u, v, 5)
     cover = step(0.0, 0.24, here)
@@ -118,10 +130,27 @@ def plots(x: Plane, z: Plane) -> tuple[Plane, Plane, Plane]:
             second = np.where(closer, first, np.minimum(second, away))
             owner = np.where(closer, (spot * 7.31 + other * 3.17) % 1.0, owner)
             first = np.where(closer, away, first)
-    return owner.astype(np.float32), (owner * 57.0 % np.pi).astype(np.float32), ((second - first) * FIELD * 0.5).astype(np.float32)
+    return (
+        owner.astype(np.float32),
+        (owner * 57.0 % np.pi).astype(np.float32),
+        ((second - first) * FIELD * 0.5).astype(np.float32),
+    )
 
 
-CROPS = ("#6f8a3c", "#8fa24a", "#c9b25e", "#55743a", "#a88a55", "#dcc473", "#7d9a48", "#4d6a35", "#b7a761", "#93734c", "#86a552", "#e0cd62")
+CROPS = (
+    "#6f8a3c",
+    "#8fa24a",
+    "#c9b25e",
+    "#55743a",
+    "#a88a55",
+    "#dcc473",
+    "#7d9a48",
+    "#4d6a35",
+    "#b7a761",
+    "#93734c",
+    "#86a552",
+    "#e0cd62",
+)
 
 
 def fields(view: View, camera: Camera, ground: Ground, layers: dict[str, Plane]) -> Plane:
@@ -132,7 +161,9 @@ def fields(view: View, camera: Camera, ground: Ground, layers: dict[str, Plane])
     crops = np.stack([light(code) for code in CROPS])[(owner * 977 % len(CROPS)).astype(int)]
     pixel = z / camera.focal * np.maximum(z / EYE * 0.6, 1.0)
     across = x * np.cos(angle) + z * np.sin(angle)
-    rows = np.sin(across * 2 * np.pi / 13.0) * np.clip(1.5 - pixel / 5.0, 0, 1) + 0.7 * np.sin(across * 2 * np.pi / 41.0) * np.clip(1.4 - pixel / 16.0, 0, 1)
+    rows = np.sin(across * 2 * np.pi / 13.0) * np.clip(1.5 - pixel / 5.0, 0, 1) + 0.7 * np.sin(
+        across * 2 * np.pi / 41.0
+    ) * np.clip(1.4 - pixel / 16.0, 0, 1)
     mottle = noise.fbm(x / 60, z / 60, 5, 0.6)
     crops = crops * (1.0 + 0.10 * rows * step(0.1, 0.4, owner) + 0.26 * mottle)[..., None]
     wood = copse(x, z, noise)
@@ -145,7 +176,10 @@ def fields(view: View, camera: Camera, ground: Ground, layers: dict[str, Plane])
     bump = np.stack([leaf * 0.5, 0 * leaf, leaf * 0.3], axis=-1) * wood[..., None]
     normal = normal + bump + np.stack([mottle, 0 * mottle, mottle], axis=-1) * 0.04
     sun = np.clip(normal @ SUN, 0, 1) * ground.read(layers["sun"], x, z)
-    dark = np.maximum(step(0.1, 0.7, shadow) * (1 - wood) * step(0.6, 0.2, near), 0.75 * step(0.2, 0.9, copse(x - 20, z - 12, noise)) * (1 - wood))
+    dark = np.maximum(
+        step(0.1, 0.7, shadow) * (1 - wood) * step(0.6, 0.2, near),
+        0.75 * step(0.2, 0.9, copse(x - 20, z - 12, noise)) * (1 - wood),
+    )
     drift = 0.72 + 0.36 * step(-0.25, 0.25, noise.fbm(x / 2100 + 8, z / 2100, 4))  # shadows of clouds
     light_in = (sun * (1 - 0.72 * dark) * drift)[..., None] * light("#ffd092", 4.0)
     colour = albedo * (light_in + (0.5 + 0.5 * normal[..., 1])[..., None] * light("#8fb0e2", 0.40))
@@ -170,8 +204,13 @@ def haze(u: Plane, v: Plane, z: Plane, y: Plane) -> tuple[Plane, Plane]:
     noise = Noise(231)
     banks = noise.fbm(u * 2.6 + z / 5200, z / 2300, 5, 0.55)
     low = np.exp(-np.maximum(y + 10.0, 0.0) / 42.0)
-    amount = 1.0 - np.exp(-np.maximum(z - 700.0, 0.0) / 11500.0 - low * np.clip(0.25 + 1.5 * banks, 0, 2) * np.clip((z - 600.0) / 4600.0, 0, 1.5))
-    colour = blend(light("#c3cbe0", 0.82), light("#ffd9b4", 1.10), np.clip(step(1500, 9000, z) * 0.75 + 0.2 - 0.4 * u, 0, 1))
+    amount = 1.0 - np.exp(
+        -np.maximum(z - 700.0, 0.0) / 11500.0
+        - low * np.clip(0.25 + 1.5 * banks, 0, 2) * np.clip((z - 600.0) / 4600.0, 0, 1.5)
+    )
+    colour = blend(
+        light("#c3cbe0", 0.82), light("#ffd9b4", 1.10), np.clip(step(1500, 9000, z) * 0.75 + 0.2 - 0.4 * u, 0, 1)
+    )
     return amount, colour
 
 
@@ -188,7 +227,11 @@ def hedges(picture: Plane, view: View, camera: Camera, ground: Ground) -> None:
     bank = np.abs(x - river(z)) - 17.0 - 7.0 * noise.at(z / 160, 2.2)
     chance = rng.uniform(0, 1, x.shape)
     gaps = step(-0.2, 0.25, noise.at(x / 90, z / 90))
-    keep = ((hedge < 3.5) & (owner > 0.1) & (chance < 0.75 * gaps)) | ((wood > 0.5) & (chance < 0.5)) | ((bank < 14) & (bank > 4) & (chance < 0.5))
+    keep = (
+        ((hedge < 3.5) & (owner > 0.1) & (chance < 0.75 * gaps))
+        | ((wood > 0.5) & (chance < 0.5))
+        | ((bank < 14) & (bank > 4) & (chance < 0.5))
+    )
     keep |= chance < 0.0004
     keep &= bank > 3
     y = ground.read(ground.heights, x, z)
@@ -201,12 +244,21 @@ def hedges(picture: Plane, view: View, camera: Camera, ground: Ground) -> None:
     crowns = [stamp(64, seed) for seed in range(6)]
     pick = rng.integers(0, 6, len(x))
     hue = rng.uniform(0, 1, len(x)).astype(np.float32)
-    dark, pale = blend(light("#1c2f1c"), light("#2b3a1e"), hue[:, None]) * 0.55, blend(light("#5f7d33"), light("#958a3e"), hue[:, None]) * 1.15
+    dark, pale = (
+        blend(light("#1c2f1c"), light("#2b3a1e"), hue[:, None]) * 0.55,
+        blend(light("#5f7d33"), light("#958a3e"), hue[:, None]) * 1.15,
+    )
     shade = np.zeros(picture.shape[:2], np.uint8)
     for c, r, big in zip(column, row, size, strict=True):  # every tree's shadow falls to the right, on the grass
-        centre, axes = (round((float(c) + 0.9 * big) * 16), round((float(r) + 0.02 * big) * 16)), (round(big * 1.15 * 16), round(big * 0.24 * 16))
+        centre, axes = (
+            (round((float(c) + 0.9 * big) * 16), round((float(r) + 0.02 * big) * 16)),
+            (round(big * 1.15 * 16), round(big * 0.24 * 16)),
+        )
         cv2.ellipse(shade, centre, axes, 0, 0, 360, 165, -1, cv2.LINE_AA, 4)
-    picture *= (1.0 - 0.8 * cv2.GaussianBlur(shade, (0, 0), 1.0).astype(np.float32) / 255.0 * np.clip(1.2 - view.z / 5200.0, 0, 1))[..., None]
+    picture *= (
+        1.0
+        - 0.8 * cv2.GaussianBlur(shade, (0, 0), 1.0).astype(np.float32) / 255.0 * np.clip(1.2 - view.z / 5200.0, 0, 1)
+    )[..., None]
     shrunk: dict[tuple[int, int], tuple[Plane, Plane]] = {}
     height, width = picture.shape[:2]
     for i in range(len(x)):
@@ -218,7 +270,9 @@ def hedges(picture: Plane, view: View, camera: Camera, ground: Ground) -> None:
             continue
         key = (int(pick[i]), grade)
         if key not in shrunk:
-            shrunk[key] = tuple(cv2.resize(part, (grade, grade), interpolation=cv2.INTER_AREA) for part in crowns[pick[i]])  # type: ignore[assignment]
+            shrunk[key] = tuple(
+                cv2.resize(part, (grade, grade), interpolation=cv2.INTER_AREA) for part in crowns[pick[i]]
+            )  # type: ignore[assignment]
         cover, bright = shrunk[key]
         top, left = r - int(grade * 0.85), c - grade // 2
         r0, r1, c0, c1 = max(top, 0), min(top + grade, height), max(left, 0), min(left + grade, width)
@@ -232,4 +286,6 @@ def veil(picture: Plane, camera: Camera) -> None:
     """The band where ground and sky meet, softened, in place."""
     u, v = camera.rays()
     band = np.exp(-np.abs(v + 0.004) / 0.018) * 0.45
-    picture += (blend(light("#f4d4c0", 1.0), light("#ffe2c2", 1.15), np.clip(0.5 - u, 0, 1)) - picture) * band[..., None]
+    picture += (blend(light("#f4d4c0", 1.0), light("#ffe2c2", 1.15), np.clip(0.5 - u, 0, 1)) - picture) * band[
+        ..., None
+    ]

@@ -36,7 +36,11 @@ def grow(height: int, seed: int, slim: float = 0.19, thin: float = 0.0) -> Spruc
     def stem(t: float) -> float:
         return middle + lean * (t**2 - t) * 2
 
-    sides = [(stem(t) + side * height * (0.002 + 0.011 * t), top + (foot - top) * t) for side in (-1, 1) for t in (0.0, 0.35, 0.7, 1.0)]
+    sides = [
+        (stem(t) + side * height * (0.002 + 0.011 * t), top + (foot - top) * t)
+        for side in (-1, 1)
+        for t in (0.0, 0.35, 0.7, 1.0)
+    ]
     trunk = np.round(np.array(sides[:4] + sides[:3:-1]) * 2**SHIFT).astype(np.int32)
     cv2.fillPoly(cover, [trunk], 255, cv2.LINE_AA, SHIFT)
     cv2.fillPoly(lit, [trunk], 26, cv2.LINE_AA, SHIFT)
@@ -70,7 +74,9 @@ def _bough(
     count = max(int(long / max(height * 0.0026, 1.3)), 4)
     place = np.sort(rng.uniform(0.05, 1.0, count))
     at = np.stack([np.interp(place, along, spine[:, axis]) for axis in (0, 1)], axis=1)
-    size = height * 0.022 * (1.1 - 0.62 * place) * rng.uniform(0.6, 1.25, count) * min(1.0, long / (0.05 * height) + 0.25)
+    size = (
+        height * 0.022 * (1.1 - 0.62 * place) * rng.uniform(0.6, 1.25, count) * min(1.0, long / (0.05 * height) + 0.25)
+    )
     swing, drop = rng.normal(0.35 * aside, 0.35, count), rng.uniform(0.35, 0.95, count)
     tip = at + size[:, None] * np.stack([swing, drop], axis=1)
     bend = (at + tip) / 2 + size[:, None] * np.array([0.18 * aside, -0.05])

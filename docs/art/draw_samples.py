@@ -15,7 +15,9 @@ def main() -> None:
     """Draw what was asked for, all three by default, and say what was written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all of them by default")
-    parser.add_argument("--quick", action="store_true", help="without supersampling: rough edges, a quarter of the time")
+    parser.add_argument(
+        "--quick", action="store_true", help="without supersampling: rough edges, a quarter of the time"
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write to")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)

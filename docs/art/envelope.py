@@ -151,14 +151,20 @@ class Balloon:
         dark, pale = light(self.paint.belt[0]), light(self.paint.belt[1])
         soft = 0.03
         belt = step(low - soft, low + soft, y) * step(high + soft, high - soft, y)
-        cloth = blend(cloth, pale, step(low - 0.62 - soft, low - 0.62 + soft, y) * step(high + 0.62 + soft, high + 0.62 - soft, y))
+        cloth = blend(
+            cloth, pale, step(low - 0.62 - soft, low - 0.62 + soft, y) * step(high + 0.62 + soft, high + 0.62 - soft, y)
+        )
         cloth = blend(cloth, dark, belt)
-        cloth = blend(cloth, pale, step(1.15, 1.35, y / 1.0 - 9.0 - 1.7 * zig) * step(1.95, 1.75, y - 9.0 - 1.7 * zig) * 0.95)
+        cloth = blend(
+            cloth, pale, step(1.15, 1.35, y / 1.0 - 9.0 - 1.7 * zig) * step(1.95, 1.75, y - 9.0 - 1.7 * zig) * 0.95
+        )
         cloth = blend(cloth, dark, np.maximum(step(18.9, 19.0, y), step(1.25, 1.20, y)))
         cloth = blend(cloth, pale, step(1.20, 1.25, y) * step(1.65, 1.60, y))
         return blend(cloth, light("#5a2022"), step(0.02, -0.02, y))
 
-    def _lines(self, part: Plane, camera: Camera, u: Plane, v: Plane, segments: list[tuple], colour: Plane, wide: float) -> None:
+    def _lines(
+        self, part: Plane, camera: Camera, u: Plane, v: Plane, segments: list[tuple], colour: Plane, wide: float
+    ) -> None:
         """Straight rods between points in metres from the mouth's middle, wide in metres."""
         mask = np.zeros(u.shape, np.float32)
         pixel = self.z / camera.focal
@@ -202,7 +208,11 @@ class Balloon:
             return np.clip(0.5 - distance / pixel, 0, 1)
 
         top, bottom = -5.25, -7.0
-        for sx, tall, coat, hair in ((-0.60, 0.80, "#27405f", "#3a281e"), (-0.08, 0.68, "#7d3a30", "#1f1815"), (0.58, 0.76, "#4f5b3c", "#4b3320")):
+        for sx, tall, coat, hair in (
+            (-0.60, 0.80, "#27405f", "#3a281e"),
+            (-0.08, 0.68, "#7d3a30", "#1f1815"),
+            (0.58, 0.76, "#4f5b3c", "#4b3320"),
+        ):
             shade = np.clip(0.95 - (px - sx) * 1.5, 0.35, 1.5)[..., None] * light("#ffe2bd", 1.0)
             body = np.hypot((px - sx) / 0.25, (py - top - tall + 0.60) / 0.44) - 1
             self._over(part, light(coat) * shade, edge(body * 0.27) * step(top - 0.3, top - 0.1, py))
@@ -225,7 +235,11 @@ class Balloon:
         lit = blend(light("#b9b2c0", 0.62), light("#ffdcae", 1.75), face * 0.9 + 0.1)
         fade = (1.0 - 0.35 * np.clip((top - py) / (top - bottom), 0, 1)) * (1.0 - 0.25 * np.clip(q, 0, 1))
         self._over(part, willow * lit * fade[..., None], mask)
-        self._over(part, np.broadcast_to(light("#5b3a22", 0.6), part.shape), mask * step(0.03, 0.0, np.abs(q + 0.42) - 0.01) * 0.6)
+        self._over(
+            part,
+            np.broadcast_to(light("#5b3a22", 0.6), part.shape),
+            mask * step(0.03, 0.0, np.abs(q + 0.42) - 0.01) * 0.6,
+        )
         for level, thick in ((top + 0.02, 0.13), (bottom + 0.10, 0.10)):
             roll = (py - level) / thick
             band = edge(np.maximum(np.abs(py - level) - thick, np.abs(px) - lean - 0.05))

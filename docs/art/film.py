@@ -11,7 +11,9 @@ from PIL import Image
 def light(code: str, strength: float = 1.0) -> Plane:
     """The linear RGB of a "#rrggbb" screen colour, times a strength; shape (3,)."""
     screen = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255.0
-    return (np.where(screen <= 0.04045, screen / 12.92, ((screen + 0.055) / 1.055) ** 2.4) * strength).astype(np.float32)
+    return (np.where(screen <= 0.04045, screen / 12.92, ((screen + 0.055) / 1.055) ** 2.4) * strength).astype(
+        np.float32
+    )
 
 
 def blend(low: Plane, high: Plane, amount: Plane | float) -> Plane:
@@ -46,7 +48,9 @@ def bloom(picture: Plane, threshold: float, spreads: dict[float, float]) -> Plan
     return picture + cv2.resize(glow, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def develop(picture: Plane, size: tuple[int, int], *, exposure: float, vignette: float, grain: float, seed: int) -> Plane:
+def develop(
+    picture: Plane, size: tuple[int, int], *, exposure: float, vignette: float, grain: float, seed: int
+) -> Plane:
     """Linear light to screen values 0 to 255 at the final (width, height): tone, then shrink, then vignette and grain."""
     x = np.maximum(picture * np.float32(exposure), 0.0)
     toned = np.clip((x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14), 0.0, 1.0)  # ACES, Narkowicz's fit

@@ -24,7 +24,9 @@ class Camera:
 
     def project(self, x: Plane | float, y: Plane | float, z: Plane | float) -> tuple[Plane, Plane]:
         """Column and row of points in metres."""
-        return self.width / 2 + np.asarray(x) / z * self.focal, self.horizon - (np.asarray(y) - self.eye) / z * self.focal
+        return self.width / 2 + np.asarray(x) / z * self.focal, self.horizon - (
+            np.asarray(y) - self.eye
+        ) / z * self.focal
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Ground:
         """The x and z of every grid point, for the function that makes the heights."""
         xs = np.arange(x0, x1, cell, dtype=np.float32)
         zs = np.arange(z0, z1, cell, dtype=np.float32)
-        return np.broadcast_to(xs[None], (len(zs), len(xs))).copy(), np.broadcast_to(zs[:, None], (len(zs), len(xs))).copy()
+        return np.broadcast_to(xs[None], (len(zs), len(xs))).copy(), np.broadcast_to(
+            zs[:, None], (len(zs), len(xs))
+        ).copy()
 
     def read(self, layer: Plane, x: Plane, z: Plane) -> Plane:
         """A layer of the same grid at points in metres, smoothly; the border continues outwards."""
@@ -85,7 +89,9 @@ class Ground:
         depth = (near * (far / near) ** np.linspace(0.0, 1.0, steps)).astype(np.float32)
         aside = (np.arange(camera.width, dtype=np.float32) + 0.5 - camera.width / 2) / camera.focal
         along = np.broadcast_to(depth[:, None], (steps, camera.width)).copy()
-        heights = self.read(np.where(self.heights < floor, np.float32(-1e4), self.heights), depth[:, None] * aside[None], along)
+        heights = self.read(
+            np.where(self.heights < floor, np.float32(-1e4), self.heights), depth[:, None] * aside[None], along
+        )
         rows = camera.horizon - (heights - camera.eye) / depth[:, None] * camera.focal
         crest = np.minimum.accumulate(rows, axis=0)
         wanted = np.arange(camera.height, dtype=np.float32) + 0.5
@@ -99,6 +105,8 @@ class Ground:
         share = np.clip((low - wanted[:, None]) / np.maximum(low - high, 1e-6), 0.0, 1.0)
         z = depth[after - 1] + (depth[after] - depth[after - 1]) * share
         y = camera.eye + (camera.horizon - wanted[:, None]) / camera.focal * z
-        shore = 0.0 if camera.eye > floor else 4.0 * self.cell  # a mirrored eye may look a little under the water's edge
+        shore = (
+            0.0 if camera.eye > floor else 4.0 * self.cell
+        )  # a mirrored eye may look a little under the water's edge
         hit &= y >= floor - shore
         return View(hit, (z * aside[None]).astype(np.float32), y.astype(np.float32), z.astype(np.float32))

@@ -47,10 +47,22 @@ def headland() -> Ground:
     top = top + (24.3 - top) * (1.0 - step(9.0, 24.0, near))
     ledge = 0.05 * noise.fbm(x / 11 + 3, z / 11, 4)
     face = np.zeros_like(x)
-    for low, high, share in [(-0.14, -0.02, 0.26), (0.02, 0.10, 0.20), (0.12, 0.24, 0.26), (0.25, 0.34, 0.16), (0.36, 0.62, 0.12)]:
+    for low, high, share in [
+        (-0.14, -0.02, 0.26),
+        (0.02, 0.10, 0.20),
+        (0.12, 0.24, 0.26),
+        (0.25, 0.34, 0.16),
+        (0.36, 0.62, 0.12),
+    ]:
         face += share * step(low, high, inside + ledge)
     heights = -6.0 + (top + 6.0) * face
-    for cx, cz, radius, tall in [(-15, 131, 9, 8), (-27, 141, 6, 4.5), (-7, 118, 6, 3.4), (10, 104, 7, 2.6), (-42, 160, 7, 3.4)]:
+    for cx, cz, radius, tall in [
+        (-15, 131, 9, 8),
+        (-27, 141, 6, 4.5),
+        (-7, 118, 6, 3.4),
+        (10, 104, 7, 2.6),
+        (-42, 160, 7, 3.4),
+    ]:
         away = np.hypot(x - cx, (z - cz) * 0.8) / radius + 0.55 * noise.fbm(x / 4.5, z / 4.5, 5, 0.6)
         heights = np.maximum(heights, -4.0 + (tall + 4.0) * (1.0 - step(0.10, 1.2, away)) ** 1.2)
     stone = step(0.02, 0.2, face) * (1.0 - step(0.86, 1.0, face))
@@ -163,7 +175,9 @@ def sea(camera: Camera, sky: Plane, ground: Ground, layers: dict[str, Plane]) ->
     rise = np.abs(-v + 1.15 * tilt * (0.35 + 1.0 * np.minimum(-v * 6, 1.0)) + rough)
     column = (u + lean * 0.5) * camera.focal + camera.width / 2
     row = camera.horizon - rise * camera.focal
-    mirror = cv2.remap(sky, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    mirror = cv2.remap(
+        sky, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
     half = Camera(camera.width // 2, camera.height // 2, camera.focal / 2, camera.horizon / 2, -camera.eye)
     below = ground.cast(half, 60.0, 460.0, 700, 0.0)
     dark = rock(below, ground, layers)
@@ -210,13 +224,19 @@ def rock(view: View, ground: Ground, layers: dict[str, Plane]) -> Plane:
     wet = 1.0 - step(0.3, 3.4, y + 1.3 * rough)
     stone = blend(stone, light("#26252d"), wet * 0.8)
     tuft = noise.fbm(x / 1.2, z / 1.2, 4, 0.6)
-    grass = blend(light("#46552f"), light("#8c8748"), np.clip(0.5 + 0.5 * tuft + 0.45 * noise.fbm(x / 14, z / 14, 3), 0, 1))
+    grass = blend(
+        light("#46552f"), light("#8c8748"), np.clip(0.5 + 0.5 * tuft + 0.45 * noise.fbm(x / 14, z / 14, 3), 0, 1)
+    )
     albedo = blend(stone, grass, flat)
     opening = ground.read(layers["open"], x, z)
     sun = np.clip(normal @ SUN, 0.0, 1.0) * ground.read(layers["sun"], x, z)
     fill = (0.42 + 0.38 * normal[..., 1] - 0.22 * normal[..., 2]) * opening
     side = np.clip(-normal[..., 0], 0.0, 1.0) * opening
-    shine = sun[..., None] * light("#ff8a4c", 3.6) + fill[..., None] * light("#7f7fc8", 0.46) + side[..., None] * light("#e0787c", 0.40)
+    shine = (
+        sun[..., None] * light("#ff8a4c", 3.6)
+        + fill[..., None] * light("#7f7fc8", 0.46)
+        + side[..., None] * light("#e0787c", 0.40)
+    )
     return albedo * shine * (0.75 + 0.35 * (1.0 - step(0.5, 0.9, crack)))[..., None]
 
 
@@ -226,7 +246,9 @@ def haze(picture: Plane, camera: Camera, view: View) -> None:
     veil = np.exp(-np.abs(v) / 0.016) * 0.5 + np.exp(-np.abs(v) / 0.07) * 0.12
     warm = np.exp(-(((u - GLOW) / 0.40) ** 2))
     colour = blend(light("#b98aa6", 0.62), light("#ffae78", 1.2), warm)
-    veil = np.where(view.hit, 0.16 * step(110.0, 260.0, view.z) + 0.05 * warm, veil)  # the headland stands in front of it
+    veil = np.where(
+        view.hit, 0.16 * step(110.0, 260.0, view.z) + 0.05 * warm, veil
+    )  # the headland stands in front of it
     picture += (colour - picture) * veil[..., None]
 
 

@@ -1,6 +1,6 @@
 """Gradient noise and its sums: the one source of irregularity in every picture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -87,7 +87,7 @@ class Noise:
             amplitude *= gain
         return total / np.float32(norm) * np.float32(1.3)
 
-    def _octaves(self, x: Plane, y: Plane, octaves: int):  # type: ignore[no-untyped-def]
+    def _octaves(self, x: Plane, y: Plane, octaves: int) -> Iterator[Plane]:
         cos, sin = np.cos(TURN) * np.float32(2.03), np.sin(TURN) * np.float32(2.03)
         for octave in range(octaves):
             yield self.at(x + np.float32(octave * 17.3), y - np.float32(octave * 9.1))

@@ -21,10 +21,14 @@ class Tower:
         self.lamp = (self.column, self.row - LAMP * self.scale)
         self.noise = Noise(41)
 
-    def _metres(self, shape: tuple[int, ...], left: float, right: float, top: float) -> tuple[tuple[slice, slice], Plane, Plane]:
+    def _metres(
+        self, shape: tuple[int, ...], left: float, right: float, top: float
+    ) -> tuple[tuple[slice, slice], Plane, Plane]:
         """The pixels of a box round the tower, and their sideways and upward metres."""
         rows = slice(max(int(self.row - top * self.scale), 0), min(int(self.row + 3 * self.scale), shape[0]))
-        columns = slice(max(int(self.column + left * self.scale), 0), min(int(self.column + right * self.scale), shape[1]))
+        columns = slice(
+            max(int(self.column + left * self.scale), 0), min(int(self.column + right * self.scale), shape[1])
+        )
         py, px = np.mgrid[rows, columns].astype(np.float32)
         return (rows, columns), (px + 0.5 - self.column) / self.scale, (self.row - py - 0.5) / self.scale
 
@@ -108,7 +112,11 @@ class Tower:
         dark, pale = light("#4d4650"), light("#e2d9d0")
         flare = 2.05 + 0.85 * np.clip((y - SHAFT + 0.9) / 0.9, 0, 1) ** 1.6
         solid(flare, SHAFT - 0.9, SHAFT, pale, 0.55)
-        self._lay(part, np.broadcast_to(light("#2a2434"), part.shape), self._edge((np.hypot(x / 2.95, (y - SHAFT + 0.02) / 0.30) - 1) * 0.3))
+        self._lay(
+            part,
+            np.broadcast_to(light("#2a2434"), part.shape),
+            self._edge((np.hypot(x / 2.95, (y - SHAFT + 0.02) / 0.30) - 1) * 0.3),
+        )
         solid(1.62, SHAFT + 0.2, SHAFT + 1.15, pale, 0.9)
         self._glass(part, x, y)
         solid(2.95, SHAFT, SHAFT + 0.26, light("#a39a98"))
@@ -134,7 +142,9 @@ class Tower:
         for slant in (1.0, -1.0):
             for angle in angles:
                 shift = slant * (y - (low + high) / 2) / (high - low) * 0.56
-                bars = np.maximum(bars, self._edge(np.abs(x - 1.56 * np.sin(np.clip(angle + shift, -1.5, 1.5))) - 0.035))
+                bars = np.maximum(
+                    bars, self._edge(np.abs(x - 1.56 * np.sin(np.clip(angle + shift, -1.5, 1.5))) - 0.035)
+                )
         for level in (low, high):
             bars = np.maximum(bars, self._edge(np.abs(y - level) - 0.06))
         self._lay(part, np.broadcast_to(light("#3a2c30"), part.shape), bars * mask * 0.85)
@@ -167,12 +177,24 @@ class Tower:
         fade = (0.65 + 0.35 * step(-0.5, 2.5, y))[..., None]
         self._lay(part, wall * shade * fade, cover([(5.4, -1.6), (13.6, -1.9), (13.6, 2.5), (5.4, 2.7)]))
         self._lay(part, wall * lit * fade, cover([(3.2, -1.5), (5.4, -1.6), (5.4, 2.7), (4.25, 4.75), (3.2, 2.75)]))
-        self._lay(part, slate * (shade + light("#c98a9a", 0.3)), cover([(5.65, 2.4), (13.9, 2.2), (12.8, 4.5), (4.2, 4.95)]))
-        self._lay(part, np.broadcast_to(light("#ff9c78", 0.42), part.shape), cover([(4.2, 4.98), (12.8, 4.53), (12.8, 4.43), (4.2, 4.86)]))
+        self._lay(
+            part, slate * (shade + light("#c98a9a", 0.3)), cover([(5.65, 2.4), (13.9, 2.2), (12.8, 4.5), (4.2, 4.95)])
+        )
+        self._lay(
+            part,
+            np.broadcast_to(light("#ff9c78", 0.42), part.shape),
+            cover([(4.2, 4.98), (12.8, 4.53), (12.8, 4.43), (4.2, 4.86)]),
+        )
         for left in (7.0, 11.0):
-            self._lay(part, wall * (shade + 0.1), cover([(left, 4.2), (left + 0.9, 4.2), (left + 0.9, 5.7), (left, 5.7)]))
+            self._lay(
+                part, wall * (shade + 0.1), cover([(left, 4.2), (left + 0.9, 4.2), (left + 0.9, 5.7), (left, 5.7)])
+            )
             self._lay(part, wall * lit * 0.8, cover([(left, 4.2), (left + 0.25, 4.2), (left + 0.25, 5.7), (left, 5.7)]))
-            self._lay(part, slate * shade, cover([(left - 0.1, 5.65), (left + 1.0, 5.65), (left + 1.0, 5.85), (left - 0.1, 5.85)]))
+            self._lay(
+                part,
+                slate * shade,
+                cover([(left - 0.1, 5.65), (left + 1.0, 5.65), (left + 1.0, 5.85), (left - 0.1, 5.85)]),
+            )
         for left, warm in [(6.6, 1.9), (8.9, 0.0), (11.2, 1.7)]:
             frame = [(left - 0.12, 0.55), (left + 1.02, 0.53), (left + 1.02, 1.92), (left - 0.12, 1.95)]
             pane = [(left, 0.66), (left + 0.9, 0.65), (left + 0.9, 1.82), (left, 1.84)]

@@ -8,7 +8,9 @@ from ground import Camera, Ground, View
 from noise import Noise, Plane
 
 SIZE = (1920, 1280)  # px, 3:2
-SUN = np.array([0.74, 0.27, 0.40], np.float32) / np.float32(0.883)  # light on the slopes: from the right, a little from behind
+SUN = np.array([0.74, 0.27, 0.40], np.float32) / np.float32(
+    0.883
+)  # light on the slopes: from the right, a little from behind
 DISC = (0.118, 0.105)  # slopes of the ray to the sun itself, just over the far ridge
 EYE = 62.0  # m over the lake
 FAR = 15000.0  # m, where the ground ends
@@ -29,7 +31,9 @@ def draw(scale: int) -> Plane:
     return develop(picture, SIZE, exposure=0.95, vignette=0.20, grain=0.010, seed=6)
 
 
-def upper(camera: Camera, ground: Ground, layers: dict[str, Plane], stamps: list[Spruce], lake: Plane | None = None) -> Plane:
+def upper(
+    camera: Camera, ground: Ground, layers: dict[str, Plane], stamps: list[Spruce], lake: Plane | None = None
+) -> Plane:
     """Sky, lake if its mirror image is given, slopes and their forest, as this camera sees them."""
     picture = heaven(camera)
     if lake is not None:
@@ -60,8 +64,12 @@ def mountains() -> Ground:
     notch = np.exp(-(((x / z - DISC[0]) / 0.085) ** 2)) * step(3500, 8200, z)
     heights *= 1.0 - 0.50 * notch
     for at, deep, slope in ((7200, 900, 0.040), (10200, 1300, 0.060), (13600, 1300, 0.078)):
-        crest = slope + 0.030 * noise.fbm(x / 1500 + at, z / 4000, 5) + 0.010 * (noise.ridged(x / 900, z / 900, 5) - 0.5)
-        heights = np.maximum(heights, at * crest * np.exp(-(((z - at) / deep) ** 2)) * step(2.2, 1.2, np.abs(z - at) / deep) - 6.0)
+        crest = (
+            slope + 0.030 * noise.fbm(x / 1500 + at, z / 4000, 5) + 0.010 * (noise.ridged(x / 900, z / 900, 5) - 0.5)
+        )
+        heights = np.maximum(
+            heights, at * crest * np.exp(-(((z - at) / deep) ** 2)) * step(2.2, 1.2, np.abs(z - at) / deep) - 6.0
+        )
     return Ground(-8200.0, 60.0, 9.0, heights.astype(np.float32))
 
 
@@ -76,8 +84,24 @@ def heaven(camera: Camera) -> Plane:
     u, v = camera.rays()
     v = np.maximum(v, 0.0)
     broad, narrow = phase(u, v)
-    cool = ramp([(0.0, light("#e9c9b4", 0.95)), (0.12, light("#c9c4cc", 0.85)), (0.28, light("#8fb0d4", 0.80)), (0.55, light("#4f83bd", 0.75))], v)
-    warm = ramp([(0.0, light("#ffcf92", 1.25)), (0.14, light("#ffd9a6", 1.20)), (0.30, light("#e3cdb8", 0.95)), (0.55, light("#7fa3c8", 0.8))], v)
+    cool = ramp(
+        [
+            (0.0, light("#e9c9b4", 0.95)),
+            (0.12, light("#c9c4cc", 0.85)),
+            (0.28, light("#8fb0d4", 0.80)),
+            (0.55, light("#4f83bd", 0.75)),
+        ],
+        v,
+    )
+    warm = ramp(
+        [
+            (0.0, light("#ffcf92", 1.25)),
+            (0.14, light("#ffd9a6", 1.20)),
+            (0.30, light("#e3cdb8", 0.95)),
+            (0.55, light("#7fa3c8", 0.8)),
+        ],
+        v,
+    )
     sky = blend(cool, warm, broad)
     noise = Noise(7)
     reach = 1.0 / (v + 0.16)
@@ -85,12 +109,18 @@ def heaven(camera: Camera) -> Plane:
     bend = noise.fbm(x * 0.6 + 2, z * 0.8, 3)
     strand = noise.fbm(x * 0.8 + bend * 0.8, z * 2.6 + bend * 0.7 + x * 0.35, 6, 0.55)
     puff = noise.fbm(x * 1.5 + bend, z * 3.4 - x * 0.3, 6, 0.58) + 0.5 * bend
-    cover = np.maximum(step(0.0, 0.75, strand + 0.25 * bend) * 0.75, step(0.18, 0.72, puff) * 0.85) * step(0.07, 0.20, v)
+    cover = np.maximum(step(0.0, 0.75, strand + 0.25 * bend) * 0.75, step(0.18, 0.72, puff) * 0.85) * step(
+        0.07, 0.20, v
+    )
     edge = blend(light("#e4d3d6", 1.0), light("#ffdcae", 1.6), broad)
     sky = blend(sky, edge * (1.06 - 0.28 * step(0.45, 1.0, cover))[..., None], cover)
     sky += (narrow * 0.9)[..., None] * light("#ffc878", 1.1)
     far = np.hypot(u - DISC[0], v - DISC[1])
-    return sky + step(0.0130, 0.0060, far)[..., None] * light("#ffeec4", 7.0) + np.exp(-far / 0.016)[..., None] * light("#ffd68c", 1.5)
+    return (
+        sky
+        + step(0.0130, 0.0060, far)[..., None] * light("#ffeec4", 7.0)
+        + np.exp(-far / 0.016)[..., None] * light("#ffd68c", 1.5)
+    )
 
 
 def fog(u: Plane, v: Plane, z: Plane, bottom: Plane, eye: float, noise: Noise) -> tuple[Plane, Plane]:
@@ -122,7 +152,9 @@ def slopes(view: View, camera: Camera, ground: Ground, layers: dict[str, Plane])
     meadow = blend(light("#5d6a3a"), light("#8a8650"), np.clip(0.5 + rough, 0, 1))
     line = y + 190 * rough + 160 * noise.fbm(x / 700, z / 700, 3)
     albedo = blend(trees, meadow, step(560, 820, line))
-    albedo = blend(albedo, rock, np.maximum(step(820, 1150, line), step(0.80, 0.62, normal[..., 1]) * step(300, 700, line)))
+    albedo = blend(
+        albedo, rock, np.maximum(step(820, 1150, line), step(0.80, 0.62, normal[..., 1]) * step(300, 700, line))
+    )
     snow = step(1180, 1420, line + 350 * (normal[..., 1] - 0.75))
     albedo = blend(albedo, light("#e8eaf2"), snow)
     sun = np.clip(normal @ SUN, 0, 1) * ground.read(layers["sun"], x, z)
@@ -133,7 +165,9 @@ def slopes(view: View, camera: Camera, ground: Ground, layers: dict[str, Plane])
     return blend(colour, air, amount)
 
 
-def forest(picture: Plane, view: View, camera: Camera, ground: Ground, layers: dict[str, Plane], stamps: list[Spruce]) -> None:
+def forest(
+    picture: Plane, view: View, camera: Camera, ground: Ground, layers: dict[str, Plane], stamps: list[Spruce]
+) -> None:
     """Thousands of spruces on the nearer slopes, far ones first, in place."""
     rng = np.random.default_rng(17)
     count = 120000
@@ -150,7 +184,14 @@ def forest(picture: Plane, view: View, camera: Camera, ground: Ground, layers: d
     tall = rng.uniform(15.0, 29.0, len(x)) * np.clip(0.7 + y / 60, 0.7, 1.0)
     column, row = camera.project(x, y, z)
     size = np.round(tall / z * camera.focal).astype(int)
-    amount, air = fog(((column - camera.width / 2) / camera.focal)[None], ((camera.horizon - row) / camera.focal)[None], z[None], (y + 8)[None], EYE, Noise(9))
+    amount, air = fog(
+        ((column - camera.width / 2) / camera.focal)[None],
+        ((camera.horizon - row) / camera.focal)[None],
+        z[None],
+        (y + 8)[None],
+        EYE,
+        Noise(9),
+    )
     pick = rng.integers(0, len(stamps), len(x))
     dark = blend(light("#16231b"), light("#2c3a26"), rng.uniform(0, 1, (len(x), 1)).astype(np.float32)) * 0.62
     rim = light("#e0b25c", 0.70)
@@ -199,7 +240,9 @@ def water(picture: Plane, camera: Camera, lake: Plane) -> None:
         rise = -v + ripple * 2.0 + k * spread
         column = (u * camera.focal + camera.width / 2 + ripple * camera.focal * 0.25) * 0.5
         row = (camera.horizon - np.abs(rise) * camera.focal) * 0.5
-        total += cv2.remap(lake, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        total += cv2.remap(
+            lake, column.astype(np.float32), row.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
     mirror = total / 7.0
     fresnel = np.clip(0.06 + 0.94 * (1.0 - np.clip(-v + ripple, 0, 1)) ** 5.0, 0, 1)
     surface = blend(light("#12303a", 0.5), mirror * 0.92, fresnel)
@@ -228,7 +271,9 @@ def rays(picture: Plane, camera: Camera) -> Plane:
     angle = np.linspace(0, 2 * np.pi, turns, endpoint=False, dtype=np.float32)
     streak = 0.35 + 1.3 * step(-0.35, 0.55, Noise(37).fbm(np.cos(angle) * 4, np.sin(angle) * 4, 5, 0.7))
     shaft *= streak[:, None] * np.exp(-radius / (0.42 * reach))[None] / 48.0
-    back = cv2.warpPolar(shaft, small.shape[1::-1], centre, reach, cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS | cv2.WARP_INVERSE_MAP)
+    back = cv2.warpPolar(
+        shaft, small.shape[1::-1], centre, reach, cv2.WARP_POLAR_LINEAR | cv2.WARP_FILL_OUTLIERS | cv2.WARP_INVERSE_MAP
+    )
     back = cv2.GaussianBlur(back, (0, 0), 1.5)
     full = cv2.resize(back, (camera.width, camera.height), interpolation=cv2.INTER_CUBIC)
     return picture + full[..., None] * light("#ffc480", 0.9)
@@ -239,7 +284,12 @@ def foreground(picture: Plane, scale: int) -> None:
     height, width = picture.shape[:2]
     columns = np.arange(width, dtype=np.float32) / width
     noise = Noise(53)
-    edge = 0.93 + 0.055 * np.cos((columns - 0.5) * 5.6) + 0.012 * noise.fbm(columns * 6, 0 * columns, 5) + 0.006 * noise.fbm(columns * 60, 0 * columns + 3, 4)
+    edge = (
+        0.93
+        + 0.055 * np.cos((columns - 0.5) * 5.6)
+        + 0.012 * noise.fbm(columns * 6, 0 * columns, 5)
+        + 0.006 * noise.fbm(columns * 60, 0 * columns + 3, 4)
+    )
     rows = np.arange(height, dtype=np.float32)[:, None] / height
     bank = np.clip((rows - edge[None]) * height / 1.5 + 0.5, 0, 1)
     py, px = np.mgrid[0:height, 0:width].astype(np.float32) / width

@@ -5,10 +5,9 @@ import streamlit as st
 from core.errors import NotFound
 from core.jobs.job import Job, State, utc_now
 from core.models import MODELS
+from core.preview import LABEL
 from core.studio import current
 from pages.parts import player, words
-
-PREVIEW_LABEL = "Local preview: camera move over your still, rendered on this computer. Not the AI model."
 
 
 def model_title(job: Job) -> str:
@@ -120,7 +119,7 @@ def _facts(job: Job) -> None:
     )
     facts = (job.output or {}).get("facts", {})
     if job.provider == "preview" and job.model != "splice":
-        st.caption(f":material/info: {PREVIEW_LABEL}")
+        st.caption(f":material/info: {LABEL}")
         if facts.get("plan"):
             st.caption(f"Camera: {_plain(str(facts['plan']))}")
         if facts.get("ignored"):

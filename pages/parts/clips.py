@@ -7,7 +7,7 @@ import streamlit as st
 from core import samples
 from core.errors import InvalidMedia, NotFound, StorageFull
 from core.jobs.job import State
-from core.media import images
+from core.media import framing, images
 from core.models.spec import ClipItem, Clips, FormField
 from core.studio import current
 from pages.parts import live, words
@@ -21,8 +21,6 @@ def widget(key: str, field: FormField, owner: str) -> list[dict[str, Any]]:
     kind = cast(Clips, field.kind)
     items: list[ClipItem] = st.session_state.setdefault(key, [])
     st.caption(f"{field.label} · {len(items)} of {kind.least} to {kind.most}", help=field.help)
-    if not items:
-        st.info("Add two or more: they play in this order.", icon=":material/movie:")
     for place, item in enumerate(items):
         _row(key, place, item, len(items))
     _add(key, kind, owner)
@@ -111,7 +109,7 @@ def _add(key: str, kind: Clips, owner: str) -> None:
                     sample.title,
                     key=f"{key}.sample.{sample.name}",
                     type="tertiary",
-                    on_click=_add_sample,
+                    on_click=add_sample,
                     args=(key, kind, sample.name),
                 )
 
@@ -130,7 +128,8 @@ def append(key: str, kind: Clips, item: ClipItem) -> None:
         st.session_state[key] = [*items, item]
 
 
-def _add_sample(key: str, kind: Clips, name: str) -> None:
+def add_sample(key: str, kind: Clips, name: str) -> None:
+    """Put a sample still at the end."""
     sample = samples.get(name)
     picture = current().add_picture(sample.read(), f"{name}.jpg")
     append(key, kind, ClipItem(key=picture.key, label=sample.title))
@@ -153,6 +152,7 @@ def _set_seconds(key: str, place: int, widget_key: str) -> None:
 @st.cache_data(show_spinner=False, max_entries=128)
 def _thumbnail(media_key: str) -> bytes:
     try:
-        return images.thumbnail(current().picture(media_key), THUMB_PX)
+        picture = current().picture(media_key)
+        return images.thumbnail(picture, THUMB_PX, framing.crop_box(*images.dimensions(picture), 16 / 9))
     except NotFound:
         return samples.SAMPLES[0].read()

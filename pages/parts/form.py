@@ -31,32 +31,32 @@ class Cell:
         field: the field.
         key: its widget's key: `{slug}.{field}`.
         owner: who fills the form in.
-        aspect: width / height that the model will make of a still, or None where it keeps the still's.
+        frame: how the video is filled with a still.
     """
 
     field: FormField
     key: str
     owner: str
-    aspect: float | None
+    frame: still.Frame
 
     @property
     def label(self) -> str:
         return f"{self.field.label} ({self.field.unit})" if self.field.unit else self.field.label
 
 
-def render(fields: Iterable[FormField], prefix: str, owner: str, aspect: float | None = None) -> dict[str, Any]:
+def render(fields: Iterable[FormField], prefix: str, owner: str, frame: still.Frame | None = None) -> dict[str, Any]:
     """Show the fields and return what they hold, by field name.
 
     Args:
         fields: in the order to show.
         prefix: start of every widget key; the errors are read from `{prefix}.errors`.
         owner: who fills the form in.
-        aspect: see Cell.
+        frame: see Cell.
     """
     errors: dict[str, str] = st.session_state.get(f"{prefix}.errors", {})
     values: dict[str, Any] = {}
     for field in fields:
-        cell = Cell(field, f"{prefix}.{field.name}", owner, aspect)
+        cell = Cell(field, f"{prefix}.{field.name}", owner, frame or still.Frame())
         values[field.name] = WIDGETS[type(field.kind)](cell)
         if field.name in errors:
             st.error(errors[field.name], icon=":material/error:")
@@ -66,7 +66,7 @@ def render(fields: Iterable[FormField], prefix: str, owner: str, aspect: float |
 def _prompt(cell: Cell) -> str:
     kind = cell.field.kind
     assert isinstance(kind, Prompt)
-    text = _text_area(cell, 130, cell.field.help)
+    text = _text_area(cell, 104, cell.field.help)
     if kind.limit:
         count = f"{len(text):,} / {kind.limit:,}"
         st.caption(count if len(text) <= kind.limit else f":red[{count}: {len(text) - kind.limit:,} too many]")
@@ -181,7 +181,7 @@ def _seeded(cell: Cell, default: Any) -> str:
 
 
 WIDGETS: dict[type[Kind], Callable[[Cell], Any]] = {
-    Still: lambda cell: still.widget(cell.key, cell.field, cell.aspect),
+    Still: lambda cell: still.widget(cell.key, cell.field, cell.frame),
     Clips: lambda cell: clips.widget(cell.key, cell.field, cell.owner),
     Clip: lambda cell: upload.clip(cell.key, cell.field),
     Sound: lambda cell: upload.sound(cell.key, cell.field),

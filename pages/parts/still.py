@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import streamlit as st
 
@@ -15,7 +15,44 @@ from pages.parts import words
 
 TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif", "avif", "gif", "bmp", "tif", "tiff"]
 SHOWN_PX = 720  # longest side of the preview
+SHOWN_WIDE, SHOWN_HIGH = 390, 230  # what the preview may take up of the form's column, in CSS pixels
+WHOLE = 0.995  # a cut of less is not worth a word
 SAMPLE_PX = 240
+
+
+Pads = Literal["never", "auto", "always"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How the place that the job will run in fills the video with a still of another shape.
+
+    Args:
+        key: the widget of the model's aspect ratio; "" if it has none.
+        chosen: the aspect ratio that is set: "16:9"; "auto" or "" where the still's own shape is kept.
+        options: those that could be set.
+        pads: whether bars take the place of a cut: never, where too much would go, or always.
+    """
+
+    key: str = ""
+    chosen: str = ""
+    options: tuple[str, ...] = ()
+    pads: Pads = "never"
+
+    def aspect(self, _: Picture) -> float | None:
+        """Width / height of the video, or None where it follows the still."""
+        return framing.ASPECTS.get(self.chosen)
+
+    def better(self, picture: Picture) -> str | None:
+        """Another aspect ratio of the model that would keep clearly more of this picture, or None."""
+        shape = picture.width, picture.height
+        now = framing.ASPECTS.get(self.chosen)
+        known = [option for option in self.options if option in framing.ASPECTS]
+        if now is None or not known:
+            return None
+        best = max(known, key=lambda option: framing.kept_share(*shape, framing.ASPECTS[option]))
+        gain = framing.kept_share(*shape, framing.ASPECTS[best]) - framing.kept_share(*shape, now)
+        return best if gain > 0.15 else None
 
 
 @dataclass(frozen=True)
@@ -27,13 +64,13 @@ class Held:
     drops: int = 0  # raised with every change, so that the uploader forgets the file it showed
 
 
-def widget(key: str, field: FormField, aspect: float | None) -> str | None:
+def widget(key: str, field: FormField, frame: Frame) -> str | None:
     """The field; its media key, or None.
 
     Args:
         key: where the session keeps it.
         field: the field, with the model's limits in its kind.
-        aspect: width / height of the video, if the model fixes one: what lies outside is shown dimmed.
+        frame: how the video is filled with it: what will be cut is shown dimmed.
     """
     held = st.session_state.get(key)
     if not isinstance(held, Held):
@@ -41,7 +78,7 @@ def widget(key: str, field: FormField, aspect: float | None) -> str | None:
     if held.picture is None:
         _choose(key, field, held)
         return None
-    _show(key, field, held.picture, aspect)
+    _show(key, field, held.picture, frame)
     return held.picture.key
 
 
@@ -86,29 +123,28 @@ def _choose(key: str, field: FormField, held: Held) -> None:
     )
     if held.error:
         st.error(held.error, icon=":material/error:")
-    with st.expander("From a web address", key=f"{key}.by-url"):
-        st.text_input(
-            "Address of a picture",
-            key=address,
-            placeholder="https://…",
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        st.button("Fetch", key=f"{key}.fetch", on_click=take_address)
-    if not field.required:
-        return
-    st.caption("Or take a sample")
-    for column, sample in zip(st.columns(3, gap="small", wrap=False), samples.SAMPLES, strict=True):
-        with column:
-            st.image(_sample_thumbnail(sample.name), width="stretch", alt=sample.title)
-            st.button(
-                sample.name.capitalize(),
-                key=f"{key}.sample.{sample.name}",
-                help=sample.title,
-                width="stretch",
-                on_click=take_sample,
-                args=(key, kind, sample.name),
-            )
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption("Or take a sample" if field.required else "")
+        with st.popover("From a web address", key=f"{key}.by-url", type="tertiary", icon=":material/link:"):
+            st.text_input("Address of a picture", key=address, placeholder="https://…", persist_state="session")
+            st.button("Fetch", key=f"{key}.fetch", on_click=take_address)
+    if field.required:
+        _samples(key, kind)
+
+
+def _samples(key: str, kind: Still) -> None:
+    with st.grid(3, min_column_width=90, gap="small", key=f"{key}.samples"):
+        for sample in samples.SAMPLES:
+            with st.container(gap="xsmall"):
+                st.image(_sample_thumbnail(sample.name), width="stretch", alt=sample.title)
+                st.button(
+                    sample.name.capitalize(),
+                    key=f"{key}.sample.{sample.name}",
+                    help=sample.title,
+                    width="stretch",
+                    on_click=take_sample,
+                    args=(key, kind, sample.name),
+                )
 
 
 def take_sample(key: str, kind: Still, name: str) -> None:
@@ -126,33 +162,49 @@ def _sample_thumbnail(name: str) -> bytes:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _with_crop(picture_key: str, aspect: float | None) -> tuple[bytes, float]:
-    """The picture with what will be cut dimmed, and the share of it that is kept."""
+def _pictured(picture_key: str, aspect: float | None, pads: Pads) -> tuple[bytes, float, bool]:
+    """The picture as it will be used, the share of it that is kept, and whether bars are added instead of a cut."""
     data = current().picture(picture_key)
     width, height = images.dimensions(data)
-    if aspect is None:
-        return images.thumbnail(data, SHOWN_PX), 1.0
+    if aspect is None or framing.kept_share(width, height, aspect) > WHOLE:
+        return images.thumbnail(data, SHOWN_PX), 1.0, False
+    if pads == "always" or (pads == "auto" and framing.fit_mode(width, height, aspect) == "pad"):
+        return images.thumbnail(data, SHOWN_PX), 1.0, True
     box = framing.crop_box(width, height, aspect, framing.find_focus(data))
-    kept = (box[2] - box[0]) * (box[3] - box[1]) / (width * height)
-    return images.crop_preview(data, box if kept < 0.995 else None, SHOWN_PX), kept
+    return images.crop_preview(data, box, SHOWN_PX), framing.kept_share(width, height, aspect), False
 
 
-def _show(key: str, field: FormField, picture: Picture, aspect: float | None) -> None:
-    st.caption(field.label, help=field.help)
-    try:
-        shown, kept = _with_crop(picture.key, aspect)
-    except AppError as exc:
-        st.error(exc.message)
-        st.button("Choose another", key=f"{key}.change", on_click=clear, args=(key,))
-        return
-    st.image(shown, width="stretch", alt="The still as it will be used")
+def _show(key: str, field: FormField, picture: Picture, frame: Frame) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        facts = f"{picture.width} × {picture.height} · {words.size(picture.bytes)}"
-        if kept < 0.995:
-            facts += f" · dimmed parts ({1 - kept:.0%}) are cut"
-        st.caption(facts)
+        st.caption(field.label, help=field.help)
         st.button(
             "Change", key=f"{key}.change", type="tertiary", icon=":material/swap_horiz:", on_click=clear, args=(key,)
         )
+    try:
+        shown, kept, barred = _pictured(picture.key, frame.aspect(picture), frame.pads)
+    except AppError as exc:
+        st.error(exc.message)
+        return
+    width = min(1.0, picture.width / picture.height / (SHOWN_HIGH / SHOWN_WIDE)) if picture.height else 1.0
+    st.image(shown, width="stretch" if width >= 1 else round(SHOWN_WIDE * width), alt="The still as it will be used")
+    facts = f"{picture.width} × {picture.height} · {words.size(picture.bytes)}"
+    if barred:
+        facts += f" · kept whole, with blurred bars to fill {frame.chosen}"
+    elif kept < WHOLE:
+        facts += f" · the dimmed {1 - kept:.0%} is cut to fill {frame.chosen}"
+    st.caption(facts)
+    better = frame.better(picture)
+    if better and (barred or kept < WHOLE):
+        st.button(
+            f"Use {better} instead",
+            key=f"{key}.aspect",
+            icon=":material/crop:",
+            on_click=_choose_aspect,
+            args=(frame, better),
+        )
     for note in picture.notes:
         st.caption(f":material/info: {note}")
+
+
+def _choose_aspect(frame: Frame, aspect: str) -> None:
+    st.session_state[frame.key] = aspect
