@@ -1,5 +1,6 @@
 """Every take of this browser: the opened one, those in motion, and the history as table or gallery."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.studio import current
 from pages.parts import card, identity, live, player, words
 
 GALLERY = 24  # players on the page; each loads nothing before it is pressed
+MEDIA_KEY = re.compile(r"[0-9a-f]{64}\.\w+")
 OPENED = "job"  # the query parameter that a link to a take carries
 SHOW = {
     "All": None,
@@ -69,18 +71,21 @@ def _opened(owner: str, rows: live.Jobs, job_id: str) -> None:
 
 
 def _inputs(job: Job) -> None:
-    shown = {
-        name: value
-        for name, value in {**job.inputs, **job.options}.items()
-        if name != "prompt" and value not in (None, "")
-    }
+    """Everything that was asked for, with the still as a picture."""
     st.markdown("**Settings**")
-    for name, value in shown.items():
-        text = f"{len(value)} clips" if isinstance(value, list) else str(value)
-        if len(text) > 64:
-            text = text[:12] + "…"
-        st.text(f"{name.replace('_', ' ').capitalize()}: {text}")
-    if job.request_id:
+    if job.still:
+        with st.container(width=180):
+            player.still(job)
+    lines = []
+    for name, value in {**job.inputs, **job.options}.items():
+        if name == "prompt" or value in (None, "") or value == job.still:
+            continue
+        shown = f"{len(value)} clips" if isinstance(value, list) else str(value)
+        if MEDIA_KEY.fullmatch(shown):
+            shown = f"file {shown[:8]}…"
+        lines.append(f"{name.replace('_', ' ').capitalize()}: {shown}")
+    st.text("\n".join(lines))
+    if job.request_id and job.provider != "preview":
         st.caption("Request id")
         st.code(job.request_id, language=None)
 

@@ -147,6 +147,7 @@ class PreviewProvider:
             draft.unlink(missing_ok=True)
             _bring(render.output, draft)
             os.replace(draft, to)
+            draft.unlink(missing_ok=True)  # a rename onto another name of the same file leaves both
         except OSError as exc:
             draft.unlink(missing_ok=True)
             raise StorageFull(_no_room(exc)) from exc
@@ -208,6 +209,7 @@ class PreviewProvider:
             with self._media.local(key) as stored:
                 _bring(stored, draft)
             os.replace(draft, path)
+            draft.unlink(missing_ok=True)
         return str(path)
 
 

@@ -110,7 +110,7 @@ def main() -> None:
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     texts = {f"wordmark-{theme}.svg": wordmark(ink) for theme, ink in INK.items()}
-    texts |= {"wordmark.svg": wordmark(ACCENT), "favicon.svg": favicon()}
+    texts["favicon.svg"] = favicon()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
         print(out / name)  # noqa: T201

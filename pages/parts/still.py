@@ -185,8 +185,8 @@ def _show(key: str, field: FormField, picture: Picture, frame: Frame) -> None:
     except AppError as exc:
         st.error(exc.message)
         return
-    width = min(1.0, picture.width / picture.height / (SHOWN_HIGH / SHOWN_WIDE)) if picture.height else 1.0
-    st.image(shown, width="stretch" if width >= 1 else round(SHOWN_WIDE * width), alt="The still as it will be used")
+    wide = round(SHOWN_HIGH * picture.width / picture.height)
+    st.image(shown, width="stretch" if wide >= SHOWN_WIDE else wide, alt="The still as it will be used")
     facts = f"{picture.width} × {picture.height} · {words.size(picture.bytes)}"
     if barred:
         facts += f" · kept whole, with blurred bars to fill {frame.chosen}"
