@@ -310,6 +310,7 @@ async def _work(studio: Studio, engine: Worker) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
+        await studio.sweep()
         await engine.run(stop)
     finally:
         await studio.close()

@@ -1,9 +1,12 @@
 """The façade: everything that pages, routes and the command line may ask of the core."""
 
+import asyncio
 import functools
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -20,6 +23,8 @@ from core.models import MODELS
 from core.models import get as get_model
 from core.models.spec import Clip, Estimate, FormField, ModelInput, ModelSpec, Sound, Still, form_fields
 from core.models.validate import validate
+from core.preview.order import plan_of
+from core.preview.plan import Plan
 from core.providers.base import Provider
 from core.providers.fal import FalProvider
 from core.providers.preview import PreviewProvider
@@ -30,7 +35,12 @@ from core.web.identity import Identity, kept_secret
 log = logging.getLogger("takes")
 
 PREVIEW_SLOTS = 1  # a second render at once makes both slower on an ordinary computer
+SWEPT = 10_000  # open jobs that a sweep looks at
+STALE_S = 3600.0  # a part file that was not written to for so long belongs to no step under way
 PREVIEW_POLL_S = 0.5  # a look at a local progress file costs nothing
+
+
+Sweeper = Callable[[frozenset[str]], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class Studio:
         media: the files.
         providers: by name.
         identity: the owner cookies.
+        sweepers: what to call with the ids of the open jobs, before the worker starts.
     """
 
     def __init__(
@@ -79,12 +90,14 @@ class Studio:
         media: MediaStore,
         providers: Mapping[str, Provider],
         identity: Identity,
+        sweepers: Sequence[Sweeper] = (),
     ) -> None:
         self.settings = settings
         self.media = media
         self.identity = identity
         self._store = store
         self._providers = providers
+        self._sweepers = sweepers
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -197,6 +210,10 @@ class Studio:
             return self._providers[provider].price(spec, validate(spec.input, values, spec.title))
         except InvalidForm:
             return None
+
+    def camera_plan(self, spec: ModelSpec, values: Mapping[str, Any], options: Mapping[str, Any]) -> Plan | None:
+        """What Local preview would do with a form, complete or not; None for a model that it does not film."""
+        return plan_of(spec, values, options) if spec.local == "camera" else None
 
     def check(
         self, slug: str, values: Mapping[str, Any], provider: str, options: Mapping[str, Any]
@@ -324,6 +341,15 @@ class Studio:
             part_dir=self.settings.home / "parts",
         )
 
+    async def sweep(self) -> None:
+        """Clear away what an earlier run left half done; open jobs keep theirs. Call it before the worker starts."""
+        open_jobs = self._store.find(JobQuery(states=OPEN, limit=SWEPT))
+        if len(open_jobs) == SWEPT:
+            return  # more than was looked at: nothing may be taken for dead
+        live = frozenset(job.id for job in open_jobs)
+        for sweeper in self._sweepers:
+            await sweeper(live)
+
     async def close(self) -> None:
         """Let go of connections. Call on the worker's loop."""
         for provider in self._providers.values():
@@ -383,13 +409,30 @@ def open_studio(settings: Settings) -> Studio:
     home = settings.home
     secret = settings.cookie_secret or SecretStr(kept_secret(home))
     media = LocalMediaStore(home / "media")
+    preview = PreviewProvider(home / "preview", media, PREVIEW_SLOTS)
     providers: dict[str, Provider] = {
         "fal": FalProvider(settings),
-        "preview": PreviewProvider(home / "preview", media, PREVIEW_SLOTS),
+        "preview": preview,
     }
-    studio = Studio(settings, SqliteJobStore(home / "takes.db"), media, providers, Identity(secret.get_secret_value()))
+    studio = Studio(
+        settings,
+        SqliteJobStore(home / "takes.db"),
+        media,
+        providers,
+        Identity(secret.get_secret_value()),
+        sweepers=(preview.sweep, functools.partial(asyncio.to_thread, _sweep_files, media, home / "parts")),
+    )
     studio.default_model()
     return studio
+
+
+def _sweep_files(media: LocalMediaStore, parts: Path, live: frozenset[str]) -> None:
+    """Remove part files that nobody has written to for a while and that no open job will go on with."""
+    media.sweep(STALE_S)
+    oldest = time.time() - STALE_S
+    for part in parts.glob("*") if parts.is_dir() else ():
+        if part.name.split(".", 1)[0] not in live and part.stat().st_mtime < oldest:
+            part.unlink(missing_ok=True)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from core.errors import AppError, InvalidForm
 from core.jobs.job import Job
 from core.models.spec import Choice, Clips, Estimate, ModelSpec, Still
 from core.studio import Place, current
-from pages.parts import card, clips, form, identity, live, still
+from pages.parts import card, clips, form, identity, live, still, words
 
 STRIP = 8  # recent takes below the opened one
 
@@ -49,7 +49,20 @@ def _form(spec: ModelSpec, owner: str) -> None:
         ):
             options = form.render(extra, f"{spec.slug}.{place.provider}", owner)
             values |= form.render(rest, spec.slug, owner)
+    if place.provider == "preview" and values.get("prompt"):
+        _plan(spec, values, options)
     _generate(spec, owner, place, values, options)
+
+
+def _plan(spec: ModelSpec, values: dict[str, Any], options: dict[str, Any]) -> None:
+    """What Local preview read in the prompt, and what it cannot render."""
+    plan = current().camera_plan(spec, values, options)
+    if plan is None:
+        return
+    lines = [f":material/videocam: {words.plain(plan.describe())}"]
+    if plan.ignored:
+        lines.append(f"Not rendered here: {words.plain(', '.join(plan.ignored))}")
+    st.caption("  \n".join(lines))
 
 
 def _is_front(field: Any) -> bool:

@@ -15,11 +15,15 @@ class WorkerThread:
 
     Args:
         worker: the worker to run.
-        close: called on the same loop after the last step, to let go of connections.
+        before: called on its loop before the first step.
+        close: called on its loop after the last step, to let go of connections.
     """
 
-    def __init__(self, worker: Worker, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, worker: Worker, before: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]
+    ) -> None:
         self._worker = worker
+        self._before = before
         self._close = close
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -49,6 +53,7 @@ class WorkerThread:
         self._stop = asyncio.Event()
         self._ready.set()
         try:
+            await self._before()
             await self._worker.run(self._stop)
         finally:
             await self._close()

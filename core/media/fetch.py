@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import httpx
 
 from core.errors import InvalidMedia
-from core.media.images import megabytes, quoted, too_big, what_is
+from core.media.content import megabytes, quoted, too_big, what_is
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]

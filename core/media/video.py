@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from core.errors import InvalidMedia
-from core.media.images import quoted, titled, too_big, what_is
+from core.media.content import quoted, titled, too_big, what_is
 from core.models.spec import Clip, Sound
 
 DEMUXERS: Final = {

@@ -88,14 +88,14 @@ def _progress(job: Job) -> None:
     if job.progress is not None:
         st.progress(min(max(job.progress, 0.0), 1.0))
     if job.trouble:
-        st.caption(f":material/sync_problem: {_plain(job.trouble)}")
+        st.caption(f":material/sync_problem: {words.plain(job.trouble)}")
 
 
 def _outcome(job: Job) -> None:
     if job.error is None:
         return
     charge = "" if job.provider == "preview" else f" {words.CHARGED[job.error.charged]}"
-    text = f"{_plain(job.error.message)}{charge}"
+    text = f"{words.plain(job.error.message)}{charge}"
     if job.state is State.UNKNOWN:
         st.warning(
             f"{text} Look for it at fal.ai/dashboard before you send it again: it may have been accepted and paid.",
@@ -121,9 +121,9 @@ def _facts(job: Job) -> None:
     if job.provider == "preview" and job.model != "splice":
         st.caption(f":material/info: {LABEL}")
         if facts.get("plan"):
-            st.caption(f"Camera: {_plain(str(facts['plan']))}")
+            st.caption(f"Camera: {words.plain(str(facts['plan']))}")
         if facts.get("ignored"):
-            st.caption(f"Not rendered here: {_plain(', '.join(map(str, facts['ignored'])))}")
+            st.caption(f"Not rendered here: {words.plain(', '.join(map(str, facts['ignored'])))}")
     if facts.get("seed") is not None:
         st.caption(f"Seed: {facts['seed']}")
 
@@ -133,11 +133,4 @@ def small(owner: str, job: Job, where: str) -> None:
     player.small(job)
     with st.container(key=f"{where}-words-{job.id}", gap="xsmall"):
         badge(job)
-        st.caption(words.short(_plain(job.prompt), 80) or model_title(job))
-
-
-def _plain(text: str) -> str:
-    """Text from outside, with every sign that markdown could act on made harmless."""
-    for sign in "\\`*_{}[]()#+!|<>$~:":
-        text = text.replace(sign, "\\" + sign)
-    return text
+        st.caption(words.short(words.plain(job.prompt), 80) or model_title(job))

@@ -7,7 +7,7 @@ import streamlit as st
 from core import samples
 from core.errors import InvalidMedia, NotFound, StorageFull
 from core.jobs.job import State
-from core.media import framing, images
+from core.media import content, framing, images
 from core.models.spec import ClipItem, Clips, FormField
 from core.studio import current
 from pages.parts import live, words
@@ -116,7 +116,7 @@ def _add(key: str, kind: Clips, owner: str) -> None:
 
 def _kept(data: bytes, name: str) -> ClipItem:
     """Store a file that was dropped, as a clip or a still by its content."""
-    if not images.is_picture(data):
+    if not content.is_picture(data):
         return ClipItem(key=current().add_clip(data, name).key, label=name)
     return ClipItem(key=current().add_picture(data, name).key, label=name)
 

@@ -100,3 +100,10 @@ def short(text: str, most: int) -> str:
     """A text cut to a length, on one line."""
     flat = " ".join(text.split())
     return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+
+
+def plain(text: str) -> str:
+    """Text from outside, with every sign that markdown could act on made harmless."""
+    for sign in "\\`*_{}[]()#+!|<>$~:":
+        text = text.replace(sign, "\\" + sign)
+    return text
