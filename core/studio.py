@@ -420,7 +420,7 @@ def open_studio(settings: Settings) -> Studio:
         media,
         providers,
         Identity(secret.get_secret_value()),
-        sweepers=(preview.sweep, functools.partial(asyncio.to_thread, _sweep_files, media, home / "parts")),
+        sweepers=(preview.sweep, lambda live: asyncio.to_thread(_sweep_files, media, home / "parts", live)),
     )
     studio.default_model()
     return studio
