@@ -194,13 +194,14 @@ def _invite(spec: ModelSpec) -> None:
         splices = isinstance(field.kind, Clips)
         begin = "Add two or more clips or stills, arrange them, press Splice."
         st.caption(begin if splices else "Choose a still, say what happens, press Generate.", text_alignment="center")
-        st.button(
+        if st.button(
             "Try it with the samples" if splices else "Try it with a sample",
             key=f"{spec.slug}.try",
             icon=":material/image:",
             on_click=_try_samples,
             args=(f"{spec.slug}.{field.name}", field.kind),
-        )
+        ):
+            st.rerun()  # the form stands outside of this fragment
         st.space("large")
 
 
