@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import av
 import pytest
 
 from core.errors import Charged, StorageFull
@@ -18,7 +17,6 @@ from core.media.local import LocalMediaStore
 from core.media.store import Stored
 from core.providers.fal import FalProvider
 from core.settings import load
-from core.stores.sqlite import SqliteJobStore
 from tests.engine import Engine, most_at_once, open_engine, own_log, point_at
 from tests.fal_server import FalServer, Fault, policy_refusal
 from tests.fal_server.clip import clip
@@ -256,9 +254,7 @@ async def test_a_full_disk_waits_for_room(server: FalServer, engine: Engine) -> 
     media = Full(settings.home / "media")
     fal = FalProvider(settings)
     parts = settings.home / "parts"
-    engine.worker = Worker(
-        engine.rows, media, {"fal": fal}, slots={"fal": 8}, poll_s={"fal": 0.05}, part_dir=parts
-    )  # fmt: skip
+    engine.worker = Worker(engine.rows, media, {"fal": fal}, slots={"fal": 8}, poll_s={"fal": 0.05}, part_dir=parts)
     job = engine.ask()
     await engine.until(job, State.SAVING)
     await engine.tick()
@@ -499,5 +495,4 @@ async def test_the_loop_runs_and_stops(server: FalServer, engine: Engine) -> Non
     stop.set()
     await asyncio.wait_for(loop, 5)
     assert engine.job(job).state is State.SUCCEEDED
-    assert isinstance(engine.rows, SqliteJobStore)
     assert engine.job(job).lease_owner is None

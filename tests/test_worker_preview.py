@@ -1,7 +1,7 @@
 """The engine over the local preview: a job becomes a labelled video, across a restart, and leaves nothing behind."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -11,8 +11,8 @@ from core.models.spec import ClipItem
 from core.preview import LABEL, SPLICE_LABEL
 from tests.engine import Engine, open_engine, own_log
 
-SHORT = {"model": "wan27", "provider": "preview", "duration": 2}  # the shortest of the catalogue
-PATIENT = {"ticks": 1500, "pause_s": 0.05}  # 75 s: two cores are shared with other work
+SHORT: dict[str, Any] = {"model": "wan27", "provider": "preview", "duration": 2}  # the shortest of the catalogue
+PATIENT: dict[str, Any] = {"ticks": 1500, "pause_s": 0.05}  # 75 s: two cores are shared with other work
 
 
 @pytest.fixture
@@ -108,4 +108,3 @@ async def test_takes_are_spliced(engine: Engine) -> None:
     assert (done.video.width, done.video.height) == (960, 960)
     assert done.video.comment == SPLICE_LABEL
     assert leftovers(engine) == []
-    await asyncio.sleep(0)

@@ -43,7 +43,9 @@ def _field(error: ErrorDetails) -> str:
 def _sentence(error: ErrorDetails, item: FormField | None, name: str, title: str, known: tuple[str, ...]) -> str:
     if error["type"] == "extra_forbidden" or (item is None and name):
         return f"{title} has no setting “{name}”. It has: {', '.join(known)}."
-    if item is None:
+    if (
+        item is None or not error["loc"]
+    ):  # a rule over several fields: the model's own sentence, whichever field it names
         return error["msg"]
     context = error.get("ctx", {})
     label = item.label

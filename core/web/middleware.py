@@ -34,7 +34,6 @@ SECURITY_HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "referrer-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
-    "cross-origin-opener-policy": "same-origin",
 }
 
 

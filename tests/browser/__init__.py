@@ -1,0 +1,1 @@
+"""A handful of flows in a real Chromium, for what AppTest cannot see."""
