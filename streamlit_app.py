@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from core.jobs.runner import WorkerThread
 from core.studio import current
 from core.web.middleware import OwnerCookie, SecurityHeaders
+from core.web.nodelay import answer_at_once
 from core.web.routes import routes
 
 log = logging.getLogger("takes")
@@ -40,6 +41,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     # little this is most of the time it takes.
     gc.collect()
     gc.freeze()
+    answer_at_once()
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """The page of one model: the form on one side, this browser's takes of the model on the other."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from core.models.spec import Choice, Clips, Estimate, ModelSpec, Still
 from core.studio import Place, current
 from pages.parts import card, clips, form, identity, live, still, words
 
+PAINTED = "takes.painted"
+HEAD_START_S = 0.03  # a frame or two of a browser
 STRIP = 8  # recent takes below the opened one
 
 
@@ -21,11 +24,23 @@ def render(spec: ModelSpec) -> None:
     with st.container(key="page-head", gap="xsmall"):
         st.header(spec.title, anchor=False)
         st.caption(f"{spec.maker} · {spec.summary}")
+    _let_the_head_paint()
     left, right = st.columns([5, 7], gap="large")
     with left, st.container(key="form"):
         _form(spec, owner)
     with right, st.container(key="takes"):
         _takes(spec, owner)
+
+
+def _let_the_head_paint() -> None:
+    """At a session's first page, give the browser a moment with the head before the form's widgets arrive.
+
+    It paints what it has in one go: without the pause the first thing to see comes a third later (`bench/pages.py`), and
+    the form no sooner.
+    """
+    if not st.session_state.get(PAINTED):
+        st.session_state[PAINTED] = True
+        time.sleep(HEAD_START_S)
 
 
 # --- the form -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Cookie, headers and logs: who a browser is, and what a page may load."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.routing import Route
 from core.logs import branches, set_up
 from core.web.identity import COOKIE, Identity, kept_secret
 from core.web.middleware import CONTENT_SECURITY_POLICY, OwnerCookie, SecurityHeaders
+from core.web.nodelay import answer_at_once
 
 IDENTITY = Identity("secret")
 PAGE = {"accept": "text/html"}
@@ -100,3 +102,11 @@ def test_debug_turns_on_branches_by_name() -> None:
     finally:
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
+
+
+def test_listening_sockets_answer_at_once_and_pass_that_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as unbound:
+        assert answer_at_once() >= 1
+        assert not unbound.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        with socket.create_connection(listener.getsockname()) as _, listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
