@@ -124,15 +124,16 @@ def _generate(spec: ModelSpec, owner: str, place: Place, values: dict[str, Any],
     nonce = st.session_state.setdefault(f"{spec.slug}.nonce", uuid4().hex)
     estimate = current().estimate(spec, values, place.provider)
     verb = "Splice" if any(isinstance(field.kind, Clips) for field in spec.fields) else "Generate"
-    st.button(
+    # Not a callback: its arguments would be those of the run before, and a click may come together with the last words.
+    if st.button(
         f"{verb} · {estimate}" if estimate else verb,
         key=f"{spec.slug}.generate",
         type="primary",
         icon=":material/auto_awesome_motion:",
         width="stretch",
-        on_click=_submit,
-        args=(spec, owner, place.provider, values, options, nonce),
-    )
+    ):
+        _submit(spec, owner, place.provider, values, options, nonce)
+        st.rerun()
     whole = st.session_state.get(f"{spec.slug}.errors", {}).get("")
     if whole:
         st.error(whole, icon=":material/error:")
