@@ -73,7 +73,8 @@ def test_untouched_fields_are_valid_and_stay_as_they_are(spec: ModelSpec) -> Non
             case Choice(options):
                 assert value in options, field.name
             case Number(low, high, _, _):
-                assert (low is None or value >= low) and (high is None or value <= high), field.name
+                assert low is None or value >= low, field.name
+                assert high is None or value <= high, field.name
     shown = {field.name: field.default for field in spec.fields} | least(spec)
     assert validate(spec.input, shown, spec.title) == given, "what an untouched form sends is not the default"
 

@@ -295,6 +295,18 @@ def test_generate_writes_one_job() -> None:
     assert len(stored()) == 2, "a second click is a second take"
 
 
+@pytest.mark.usefixtures("with_key")
+def test_generate_takes_what_stands_in_the_form_at_the_click() -> None:
+    """Text, place and click may come in one message; what the run before had seen must not be sent, or paid."""
+    page = filled()
+    page.text_area(key="lucy14b.prompt").set_value("The newest words.")
+    page.get("button_group")[0].set_value("preview")
+    page.button(key="lucy14b.generate").click().run()
+    [job] = stored()
+    assert (job.prompt, job.provider) == ("The newest words.", "preview")
+    assert not errors(clean(page))
+
+
 @EVERY_MODEL
 def test_every_model_generates_from_its_samples(spec: ModelSpec) -> None:
     page = model_page(spec.slug).run()

@@ -1,11 +1,14 @@
-"""One browser for all flows, a new profile for each visitor, and the app that they visit."""
+"""One browser for all flows, a new profile for each visitor, and the app that they visit.
+
+The scope is the package: a browser that stays open keeps asyncio from the tests that follow.
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.server import App
 from tests.browser.visit import Visit
@@ -25,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium; `TAKES_BROWSER` says where, if it is not in the usual place."""
     with sync_playwright() as playwright:
@@ -36,21 +39,21 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The app as it is on a fresh machine: no key, no data."""
     with App(tmp_path_factory.mktemp("app")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fal() -> Iterator[FalServer]:
     """A server that speaks fal's protocol."""
     with FalServer(run_s=RUN_S) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hosted(tmp_path_factory: pytest.TempPathFactory, fal: FalServer) -> Iterator[App]:
     """The app with a key, and fal pointed at that server."""
     folder = tmp_path_factory.mktemp("hosted")
@@ -80,6 +83,3 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
         assert visit.foreign == []
         assert visit.violations == []
         assert visit.crashes == []
-
-
-__all__ = ["Page", "Visitor"]

@@ -59,7 +59,7 @@ class App:
         raise AssertionError(f"not well after {START_S} s:\n{self.log()}")
 
     def kill(self) -> None:
-        """Pull the plug: SIGKILL to it and to the renders that it started."""
+        """Pull the plug: SIGKILL, by its id. A render that is under way goes on by itself."""
         assert self._process
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

@@ -68,11 +68,17 @@ class Visit:
     def generate(self) -> Locator:
         return self.page.get_by_role("button", name="Generate")
 
-    def take_sample(self, name: str = "Lighthouse") -> None:
-        """Take a sample still; it fills the prompt too."""
-        self.page.get_by_role("button", name=name, exact=True).click()
-        expect(self.page.get_by_alt_text("The still as it will be used")).to_be_visible()
-        self.settled()
+    def state(self, word: str) -> Locator:
+        """The badge that says where a take stands."""
+        return self.page.locator(".stMarkdownBadge").filter(has_text=word)
+
+    def take_sample(self, name: str = "Lighthouse", page: Page | None = None) -> None:
+        """Take a sample still; it fills an empty prompt too."""
+        page = page or self.page
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.get_by_alt_text("The still as it will be used")).to_be_visible()
+        expect(page.get_by_role("textbox", name="Prompt", exact=True)).not_to_have_value("")
+        self.settled(page)
 
     def write(self, text: str) -> None:
         """Write a prompt and leave the box."""
@@ -85,7 +91,9 @@ class Visit:
         page = page or self.page
         video = page.get_by_test_id("stVideo")
         video.wait_for(timeout=DONE_MS)
-        page.wait_for_function(f"() => {{ const v = document.querySelector('[data-testid=stVideo]'); return v && ({PLAYS})(v) }}")
+        page.wait_for_function(
+            f"() => {{ const v = document.querySelector('[data-testid=stVideo]'); return v && ({PLAYS})(v) }}"
+        )
         return str(video.get_attribute("src")).split("/takes/")[1].split("/")[0]
 
     def make(self, text: str) -> str:
