@@ -62,9 +62,8 @@ class Settings(BaseSettings):
     cookie_secret: SecretStr | None = Field(
         None, description="Signs the cookie that tells browsers apart. Made and kept under DATA_DIR if empty."
     )
-    public_url: str | None = Field(None, description="Address under which people open the app, behind a proxy.")
 
-    @field_validator("fal_base_url", "fal_queue_url", "fal_rest_url", "public_url")
+    @field_validator("fal_base_url", "fal_queue_url", "fal_rest_url")
     @classmethod
     def _is_http_address(cls, value: str | None) -> str | None:
         if value is None:
