@@ -21,6 +21,7 @@ from core.media.images import (
     fit_bytes,
     read_picture,
     thumbnail,
+    tile,
     what_is,
 )
 from core.models.spec import Still
@@ -508,3 +509,9 @@ def test_a_crop_that_sticks_out_is_cut_to_the_picture() -> None:
 )
 def test_what_is(make: Callable[[], bytes], words: str) -> None:
     assert what_is(make()) == words
+
+
+def test_a_tile_is_a_plain_picture_of_the_size_that_was_asked_for() -> None:
+    made = tile(240, 135)
+    assert dimensions(made) == (240, 135)
+    assert len(Image.open(io.BytesIO(made)).getcolors() or ()) == 1

@@ -15,7 +15,7 @@ from core.errors import Charged
 from core.jobs.job import Job, JobError, State, Video, utc_now
 from core.jobs.store import JobQuery
 from core.models import MODELS
-from core.models.spec import ModelSpec
+from core.models.spec import ClipItem, ModelSpec
 from core.stores.sqlite import SqliteJobStore
 from core.studio import current
 from pages.parts import identity, words
@@ -611,3 +611,13 @@ def test_every_state_has_a_look_and_every_charge_a_word() -> None:
 def test_plain_disarms_every_sign_of_markdown(hostile: str) -> None:
     assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]()#!|<>$~:]", words.plain(hostile))
     assert re.sub(r"\\(.)", r"\1", words.plain(hostile), flags=re.S) == hostile
+
+
+def test_splice_stands_with_a_clip_that_is_gone() -> None:
+    page = clean(model_page("splice").run())
+    page.session_state["splice.clips"] = [
+        ClipItem(key=f"{'0' * 64}.mp4", label="Gone"),
+        ClipItem(key=f"{'1' * 64}.jpg"),
+    ]
+    clean(page.run())
+    assert "Gone" in everything(page)

@@ -174,6 +174,11 @@ def thumbnail(data: bytes, longest: int, box: Box | None = None) -> bytes:
     return _jpeg(_within(part, longest), quality=85)
 
 
+def tile(width: int, height: int) -> bytes:
+    """A plain grey JPEG of this size in pixels: the stand-in for a picture that is gone."""
+    return _jpeg(Image.new("RGB", (width, height), (96, 96, 104)), quality=85)
+
+
 def crop_preview(data: bytes, box: Box | None, longest: int) -> bytes:
     """A JPEG of a stored picture in which what will be cut away is dark and grey, and what stays has a thin frame.
 

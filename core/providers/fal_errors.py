@@ -95,7 +95,7 @@ def _passing_or_lost(answer: Answer, kind: str, message: str) -> ProviderError:
 def _set_up(answer: Answer, kind: str, message: str) -> ProviderError:
     """Something that the operator has to mend: final before the job is at fal, passing afterwards."""
     if answer.phase in ("upload", "submit"):
-        return ProviderRefused(kind, f"{message} Nothing was charged.", raw=answer.raw)
+        return ProviderRefused(kind, message, raw=answer.raw)
     return ProviderUnavailable(kind, f"{message} {AS_SOON_AS_MENDED}", raw=answer.raw)
 
 
@@ -126,7 +126,7 @@ def _not_found(answer: Answer, endpoint: str) -> ProviderError:
     if answer.phase == "submit":
         slug = answer.spec.slug if answer.spec else "<model>"
         message = (
-            f"fal does not know the endpoint “{endpoint}” (404): it no longer lists it, or the name is wrong. Nothing was charged. "
+            f"fal does not know the endpoint “{endpoint}” (404): it no longer lists it, or the name is wrong. "
             f"Set {endpoint_setting(slug)} in .env to an endpoint that takes the same input, or use another model."
         )
         if "lucy" in endpoint and "image-to-video" in endpoint:

@@ -5,7 +5,7 @@ from typing import Any, cast
 import streamlit as st
 
 from core import samples
-from core.errors import InvalidMedia, NotFound, StorageFull
+from core.errors import AppError, InvalidMedia, StorageFull
 from core.jobs.job import State
 from core.media import content, framing, images
 from core.models.spec import ClipItem, Clips, FormField
@@ -149,10 +149,15 @@ def _set_seconds(key: str, place: int, widget_key: str) -> None:
     st.session_state[key] = items
 
 
-@st.cache_data(show_spinner=False, max_entries=128)
 def _thumbnail(media_key: str) -> bytes:
+    """A small picture of a stored clip or still; a grey tile where the file is gone or cannot be read."""
     try:
-        picture = current().picture(media_key)
-        return images.thumbnail(picture, THUMB_PX, framing.crop_box(*images.dimensions(picture), 16 / 9))
-    except NotFound:
-        return samples.SAMPLES[0].read()
+        return _small(media_key)
+    except AppError:
+        return images.tile(THUMB_PX, THUMB_PX * 9 // 16)
+
+
+@st.cache_data(show_spinner=False, max_entries=128)
+def _small(media_key: str) -> bytes:
+    picture = current().picture(media_key)
+    return images.thumbnail(picture, THUMB_PX, framing.crop_box(*images.dimensions(picture), 16 / 9))
