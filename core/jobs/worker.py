@@ -116,6 +116,7 @@ class Worker:
             return []
         started = []
         for job in self._store.claim(self.name, now, LEASE_S, self._slots, room):
+            log.debug("job %s: taken while %s, fence %d", job.id, job.state, job.fence)
             step = asyncio.create_task(self._step(job, now))
             self._steps.add(step)
             step.add_done_callback(self._steps.discard)
@@ -258,6 +259,7 @@ class Worker:
             if wants_out and await self._cancel(held, provider):
                 return
             status = await provider.status(held.job)
+            log.debug("job %s: %s at %s says %s", held.job.id, held.job.request_id, provider.name, status)
             match status:
                 case Queued(position, logs):
                     held.move(State.QUEUED, "back in line", position=position, logs=_tail(held.job.logs, logs))
