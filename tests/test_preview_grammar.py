@@ -161,6 +161,10 @@ def test_effects(prompt: str, effects: tuple[str, ...]) -> None:
         ("a fast car drives by, slow push in", 0.6, "slow"),
         ("the river flows fast. push in", 1.0, ""),
         ("push in, slow motion", 1.0, ""),
+        ("orbit left, slow", 0.6, "slow"),
+        ("Pan right. Fast!", 1.4, "fast"),
+        ("fast pan right, slow", 1.4, "fast"),
+        ("A slow river. Pan right.", 1.0, ""),
     ],
 )
 def test_speed_is_the_cameras(prompt: str, speed: float, word: str) -> None:

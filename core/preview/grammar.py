@@ -265,7 +265,7 @@ def _one_an_axis(text: str, hits: list[_Hit]) -> tuple[tuple[Move, ...], list[_H
 
 
 def _speed(text: str, clauses: list[_Clause], kept: list[_Hit]) -> tuple[float, str, list[tuple[int, int]]]:
-    """The speed word nearest to a move in the same clause; without a move, one that stands with the camera."""
+    """The speed word nearest to a move in the same clause, else one alone in its clause; without a move, one with the camera."""
     best: tuple[int, float, int, int] | None = None
     taken: list[tuple[int, int]] = []
     for factor, pattern in SPEEDS:
@@ -280,6 +280,8 @@ def _speed(text: str, clauses: list[_Clause], kept: list[_Hit]) -> tuple[float, 
                 distance = min(
                     0 if hit.start <= start < hit.end else max(hit.start - end, start - hit.end) + 1 for hit in near
                 )
+            elif text[clause.start : clause.end].strip(" .,;:!") == found[0]:  # "orbit left, slow": a clause of its own
+                distance = len(text)
             elif not kept and _CAMERA.search(text, clause.start, clause.end):
                 distance = 0
             else:
