@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import StorageFull
 from core.stores.sqlite import SqliteJobStore, statements
 from tests.test_job import a_job
 
@@ -45,3 +46,18 @@ def test_statements_are_cut_at_their_ends() -> None:
     assert len(list(statements(script))) == 2
     with pytest.raises(ValueError, match="not finished"):
         list(statements("create table a (b"))
+
+
+def test_a_full_disk_is_told_and_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
+    store = SqliteJobStore(tmp_path / "takes.db")
+    kept = store.add(a_job())
+    db = store._idle.get_nowait()  # the one connection there is: the file may not grow on it
+    pages = db.execute("pragma page_count").fetchone()[0]
+    db.execute(f"pragma max_page_count = {pages}")
+    store._idle.put(db)
+    with pytest.raises(StorageFull, match="database is full"):
+        store.add(a_job(prompt="x" * 100_000))
+    assert store.get(kept.id) == kept
+    again = store.add(a_job(prompt="x" * 100_000))  # with room again: a new connection has no such limit
+    assert store.get(again.id) == again
+    store.close()

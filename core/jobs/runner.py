@@ -41,10 +41,6 @@ class WorkerThread:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(STOP_S + 5)
 
-    @property
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
     def _run(self) -> None:
         asyncio.run(self._main())
 

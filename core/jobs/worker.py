@@ -142,8 +142,12 @@ class Worker:
             heart.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await heart
-            with contextlib.suppress(StaleJob):
+            try:
                 held.release()
+            except StaleJob:
+                pass  # said above
+            except AppError as exc:  # the lease ends by itself, and the job goes on from its row
+                log.error("job %s: could not be written: %s", job.id, exc.message)
 
     async def _advance(self, held: "_Held") -> None:
         provider = self._providers.get(held.job.provider)
@@ -380,7 +384,7 @@ class _Held:
         """Renew the lease while a long step runs. Losing it ends the step at its next save."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            with contextlib.suppress(StaleJob):
+            with contextlib.suppress(StaleJob, StorageFull):  # the next save of the step tells
                 self.save()
 
 

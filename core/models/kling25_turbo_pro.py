@@ -49,5 +49,4 @@ SPEC = ModelSpec(
     price=_price,
     seconds=_seconds,
     expected_wait_s=(60, 240),
-    example="The lighthouse beam sweeps across the waves as night falls. Slow orbit to the right.",
 )

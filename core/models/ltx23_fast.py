@@ -57,5 +57,4 @@ SPEC = ModelSpec(
     price=_price,
     seconds=_seconds,
     expected_wait_s=(15, 120),
-    example="Clouds race over the mountains as the light turns golden. Slow tilt up.",
 )

@@ -38,5 +38,4 @@ SPEC = ModelSpec(
     expected_wait_s=(6, 60),
     constants={"sync_mode": False},
     not_offered={"sync_mode": "true would return the video inside the reply and leave nothing to fetch again"},
-    example="She turns to the light and smiles. Slow push in.",
 )

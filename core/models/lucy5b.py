@@ -15,5 +15,4 @@ SPEC = ModelSpec(
     expected_wait_s=(5, 40),
     constants={"sync_mode": False},
     not_offered={"sync_mode": "true would return the video inside the reply and leave nothing to fetch again"},
-    example="Waves roll towards the shore. Camera pans left.",
 )

@@ -285,7 +285,6 @@ class ModelSpec:
         payload: how an input becomes the provider's JSON; the default maps field by field.
         local: what this computer does for it: a camera move over the still, or the joining of clips.
         notice: a line of caution above the form, or "".
-        example: a prompt that shows the model well; used by "try a sample".
     """
 
     slug: str
@@ -302,7 +301,6 @@ class ModelSpec:
     payload: "Callable[[ModelSpec, ModelInput, Mapping[str, str]], dict[str, Any]] | None" = None
     local: Literal["camera", "splice"] = "camera"
     notice: str = ""
-    example: str = ""
 
     @property
     def fields(self) -> tuple[FormField, ...]:

@@ -50,5 +50,4 @@ SPEC = ModelSpec(
     price=_price,
     seconds=_seconds,
     expected_wait_s=(45, 180),
-    example="Gulls cry as the wind picks up and the sea grows rough. The camera pulls back slowly.",
 )

@@ -92,5 +92,4 @@ SPEC = ModelSpec(
     price=_price,
     seconds=_seconds,
     expected_wait_s=(60, 300),
-    example="Mist drifts through the valley while the sun comes up. Crane up.",
 )

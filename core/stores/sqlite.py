@@ -10,11 +10,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from core.errors import NotFound, StaleJob
+from core.errors import NotFound, StaleJob, StorageFull
 from core.jobs.job import IN_FLIGHT, Event, Job, State
 from core.jobs.store import JobQuery
 
 BUSY_MS = 10_000  # how long a writer waits for another; every transaction here is far shorter
+
+FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""What SQLite says where a page cannot be written."""
 
 COLUMNS = tuple(Job.model_fields)
 JSON_COLUMNS = frozenset({"inputs", "options", "uploads", "logs", "output", "error", "video"})
@@ -171,6 +174,13 @@ class SqliteJobStore:
             db = self._open()
         try:
             yield db
+        except sqlite3.OperationalError as exc:
+            db.close()
+            if exc.sqlite_errorcode in FULL:
+                raise StorageFull(
+                    "The disk that holds the job database is full. Make room; jobs go on from where they are."
+                ) from exc
+            raise
         except BaseException:
             db.close()
             raise
