@@ -7,9 +7,10 @@ AppError                    shown to the user as it is; anything else is a bug
 ├── NotConfigured           a setting is missing or wrong; the message names it
 ├── IllegalMove             a job was asked to go where its state does not lead
 ├── StaleJob                somebody else moved the job first (compare-and-set lost)
+├── AskedBefore             the same was asked a moment ago; `job_id` says by which job
 ├── StorageFull             no room left for a file
 └── ProviderError           the provider said no, or could not be reached
-    ├── ProviderRefused     final: the same request will be refused again
+    ├── ProviderRefused     final: this request will not be answered otherwise
     ├── ProviderUnavailable passing: the same call may be repeated
     └── OutcomeUnknown      a paid submit may or may not have been accepted; never repeat it silently
 """
@@ -84,6 +85,19 @@ class StaleJob(AppError):
     """The job has moved on since it was read; read it again."""
 
 
+class AskedBefore(AppError):
+    """The same was asked a moment ago.
+
+    Args:
+        message: when, and what came of it.
+        job_id: the earlier job.
+    """
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
 class StorageFull(AppError):
     """The disk or the bucket has no room for the file."""
 
@@ -98,6 +112,7 @@ class ProviderError(AppError):
         charged: whether the request cost money.
         raw: the provider's own words, folded away in the page; never holds a key.
         retry_after_s: seconds to wait before the next call, where the provider asks for it.
+        retryable: whether the same request, sent anew, may well succeed.
     """
 
     def __init__(
@@ -109,6 +124,7 @@ class ProviderError(AppError):
         charged: Charged = Charged.NO,
         raw: Any = None,
         retry_after_s: float | None = None,
+        retryable: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -116,10 +132,11 @@ class ProviderError(AppError):
         self.charged = charged
         self.raw = raw
         self.retry_after_s = retry_after_s
+        self.retryable = retryable
 
 
 class ProviderRefused(ProviderError):
-    """Final: sending the same again leads to the same answer."""
+    """Final for this job. Whether another one with the same input has a chance is said by `retryable`."""
 
 
 class ProviderUnavailable(ProviderError):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import NotConfigured
@@ -41,6 +41,13 @@ class Settings(BaseSettings):
         None, description="Address of fal's queue, if it does not follow from FAL_BASE_URL."
     )
     fal_rest_url: str | None = Field(None, description="Address of fal's upload service, likewise.")
+    fal_records_url: str | None = Field(
+        None,
+        description="Address of fal's platform API, where a job whose answer was lost is looked up. `off` never asks there.",
+    )
+    public_url: str | None = Field(
+        None, description="Address under which fal can reach this app, for its webhooks: `https://takes.example.com`."
+    )
     fal_max_in_flight: int = Field(
         8,
         ge=1,
@@ -52,6 +59,11 @@ class Settings(BaseSettings):
         description="Other endpoint for a model: `FAL_ENDPOINT__LUCY14B=decart/lucy-i2v`.",
     )
 
+    keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="Finished jobs older than this are deleted with their files, favourites never. Empty: all stay.",
+    )
     poll_seconds: float = Field(
         2.0, gt=0, le=60, description="Seconds between two looks at a job that is with a provider."
     )
@@ -63,11 +75,11 @@ class Settings(BaseSettings):
         None, description="Signs the cookie that tells browsers apart. Made and kept under DATA_DIR if empty."
     )
 
-    @field_validator("fal_base_url", "fal_queue_url", "fal_rest_url")
+    @field_validator("fal_base_url", "fal_queue_url", "fal_rest_url", "fal_records_url", "public_url")
     @classmethod
-    def _is_http_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
+    def _is_http_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None or (value == "off" and info.field_name == "fal_records_url"):
+            return value
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an address such as https://fal.run")
@@ -97,6 +109,13 @@ class Settings(BaseSettings):
             return self.fal_rest_url
         host = urlsplit(self.fal_base_url).hostname or ""
         return "https://rest.fal.ai" if host in ("fal.run", "queue.fal.run") else self.fal_base_url
+
+    @property
+    def records_url(self) -> str | None:
+        """Address of fal's platform API: `api.fal.ai/v1` for fal itself, else only what is set; None where it is not asked."""
+        if self.fal_records_url:
+            return None if self.fal_records_url == "off" else self.fal_records_url
+        return "https://api.fal.ai/v1" if self.queue_url == "https://queue.fal.run" else None
 
     @property
     def max_upload_bytes(self) -> int:

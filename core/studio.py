@@ -6,22 +6,26 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from core.errors import InvalidForm, InvalidMedia, NotConfigured, NotFound, StaleJob
-from core.jobs.job import OPEN, Event, Job, State, move, utc_now
-from core.jobs.store import JobQuery, JobStore
+from core.errors import AskedBefore, InvalidForm, InvalidMedia, NotConfigured, NotFound
+from core.intake import Intake
+from core.jobs.desk import Desk
+from core.jobs.job import OPEN, Job, State, fingerprint, utc_now
+from core.jobs.process import is_dead
+from core.jobs.store import JobArchive, JobQuery, JobStore
 from core.jobs.worker import Worker
 from core.logs import set_up
-from core.media import fetch, images, video
+from core.media import images
 from core.media.local import LocalMediaStore
-from core.media.store import MediaStore, Stored
+from core.media.store import MediaStore
 from core.models import MODELS
 from core.models import get as get_model
-from core.models.spec import Clip, Estimate, FormField, ModelInput, ModelSpec, Sound, Still, form_fields
+from core.models.spec import Estimate, FormField, ModelInput, ModelSpec, Still, form_fields
 from core.models.validate import validate
 from core.preview.order import plan_of
 from core.preview.plan import Plan
@@ -37,6 +41,8 @@ log = logging.getLogger("takes")
 PREVIEW_SLOTS = 1  # a second render at once makes both slower on an ordinary computer
 SWEPT = 10_000  # open jobs that a sweep looks at
 STALE_S = 3600.0  # a part file that was not written to for so long belongs to no step under way
+TWIN = timedelta(minutes=10)  # within which the same question is taken for an oversight
+HOOKED = 5  # times as long between two looks at a job whose end fal tells by itself
 PREVIEW_POLL_S = 0.5  # a look at a local progress file costs nothing
 
 
@@ -60,23 +66,13 @@ class Place:
     hint: str
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A stored still: its key, its size in pixels and bytes, and what was done to it on the way in."""
-
-    key: str
-    width: int
-    height: int
-    bytes: int
-    notes: tuple[str, ...]
-
-
-class Studio:
+class Studio(Intake, Desk):
     """One installation of Takes.
 
     Args:
         settings: as read at start.
         store: the jobs.
+        archive: the same jobs, for the chores.
         media: the files.
         providers: by name.
         identity: the owner cookies.
@@ -87,16 +83,15 @@ class Studio:
         self,
         settings: Settings,
         store: JobStore,
+        archive: JobArchive,
         media: MediaStore,
         providers: Mapping[str, Provider],
         identity: Identity,
         sweepers: Sequence[Sweeper] = (),
     ) -> None:
-        self.settings = settings
-        self.media = media
+        Intake.__init__(self, settings, media)
+        Desk.__init__(self, store, archive, providers)
         self.identity = identity
-        self._store = store
-        self._providers = providers
         self._sweepers = sweepers
 
     # --- what there is ----------------------------------------------------------------------------------------------
@@ -151,57 +146,6 @@ class Studio:
             "preview: ready, no key needed",
         ]
 
-    # --- what comes in ------------------------------------------------------------------------------------------------
-
-    def add_picture(self, data: bytes, name: str, kind: Still | None = None) -> Picture:
-        """Check, turn upright and keep a picture.
-
-        Args:
-            data: the file as it was given.
-            name: its name, for messages.
-            kind: the model's limits, where it is for one.
-
-        Raises:
-            InvalidMedia: it cannot be used; the message says why and what to do.
-        """
-        picture = images.read_picture(data, max_bytes=self.settings.max_upload_bytes, name=name)
-        if kind is not None:
-            images.check_fit(picture.width, picture.height, len(picture.data), kind)
-        stored = self.media.put(picture.data, picture.extension)
-        return Picture(stored.key, picture.width, picture.height, stored.bytes, picture.notes)
-
-    def add_picture_from(self, url: str, kind: Still | None = None) -> Picture:
-        """The same for a picture at an address on the web, fetched by this server."""
-        data, name = fetch.fetch_now(
-            url, max_bytes=self.settings.max_upload_bytes, allow_private=self.settings.fetch_private_urls
-        )
-        return self.add_picture(data, name, kind)
-
-    def add_clip(self, data: bytes, name: str, kind: Clip | None = None) -> Stored:
-        """Check and keep an MP4 or MOV. Raises InvalidMedia."""
-        clip = video.read_clip(data, max_bytes=self.settings.max_upload_bytes, name=name)
-        if kind is not None:
-            video.check_clip(clip.probe, kind)
-        return self.media.put(clip.data, clip.extension)
-
-    def add_sound(self, data: bytes, name: str, kind: Sound | None = None) -> Stored:
-        """Check and keep a WAV or MP3. Raises InvalidMedia."""
-        sound = video.read_sound(data, max_bytes=self.settings.max_upload_bytes, name=name)
-        if kind is not None:
-            video.check_sound(sound, kind)
-        return self.media.put(sound.data, sound.extension)
-
-    def picture(self, key: str) -> bytes:
-        """A stored still, or the first frame of a stored clip, as picture bytes. Raises NotFound."""
-        if not key.endswith(".mp4"):
-            return self.media.read(key)
-        with self.media.local(key) as path:
-            return video.first_frame(path)
-
-    def picture_size(self, key: str) -> tuple[int, int]:
-        """Width and height of a stored still in pixels. Raises NotFound."""
-        return images.dimensions(self.media.read(key))
-
     # --- jobs ---------------------------------------------------------------------------------------------------------
 
     def estimate(self, spec: ModelSpec, values: Mapping[str, Any], provider: str) -> Estimate | None:
@@ -250,6 +194,7 @@ class Studio:
         options: Mapping[str, Any] | None = None,
         nonce: str | None = None,
         parent_id: str | None = None,
+        again: bool = False,
     ) -> Job:
         """Write a new job; the worker does the rest.
 
@@ -261,26 +206,31 @@ class Studio:
             options: the provider's own settings.
             nonce: one per rendered form: the same nonce twice is the same job.
             parent_id: the job this one grew out of.
+            again: make it although the same was asked a moment ago.
 
         Raises:
             InvalidForm: a sentence for each field that has to change; nothing was written.
             NotConfigured: this provider cannot be used yet.
+            AskedBefore: the same owner asked for the same within ten minutes; nothing was written.
         """
         given, chosen = self.check(slug, values, provider, options or {})
         spec = get_model(slug)
         estimate = self._providers[provider].price(spec, given)
         inputs = given.model_dump(mode="json")
+        endpoint = self.settings.endpoint(slug, spec.endpoint) if provider == "fal" else "local"
         now = utc_now()
         job = Job(
             owner=owner,
             model=slug,
             provider=provider,
-            endpoint=self.settings.endpoint(slug, spec.endpoint) if provider == "fal" else "local",
+            endpoint=endpoint,
             prompt=str(inputs.get("prompt") or ""),
             inputs=inputs,
             options=chosen,
+            fingerprint=fingerprint(slug, provider, endpoint, inputs, chosen),
             nonce=nonce,
             parent_id=parent_id,
+            rank=now.timestamp(),
             still=spec.still(inputs),
             estimate_low_usd=estimate.low_usd,
             cost_estimate_usd=estimate.high_usd,
@@ -289,60 +239,67 @@ class Studio:
             due_at=now,
             updated_at=now,
         )
+        if not again and (twin := self._twin(job)):
+            came = "It is done." if twin.state is State.SUCCEEDED else "It is under way."
+            if twin.state is State.UNKNOWN:
+                came = "Its outcome is not known: it may have been accepted."
+            raise AskedBefore(f"You asked for exactly this a moment ago. {came}", twin.id)
         return self._store.add(job)
 
-    def get(self, owner: str | None, job_id: str) -> Job:
-        """A job. `owner` None is the operator at the command line.
+    def retry(self, owner: str | None, job_id: str, nonce: str | None = None) -> Job:
+        """Ask for the same again, as a new job that names the old one as its parent; the old one stays as it is.
+
+        Args:
+            owner: who asks; None is the operator, who asks in the owner's name.
+            job_id: the old job.
+            nonce: one per rendered button: the same nonce twice is the same job.
 
         Raises:
-            NotFound: there is none, or it is somebody else's.
+            NotFound: there is no such job, or its model has left the catalogue.
+            InvalidForm: the model no longer takes this input, or a file of it is no longer stored.
+            NotConfigured: its provider cannot be used now.
         """
-        job = self._store.get(job_id)
-        if job is None or (owner is not None and job.owner != owner):
-            raise NotFound("There is no such take. It may have been made in another browser, or deleted.")
-        return job
+        old = self.get(owner, job_id)
+        return self.create(
+            old.owner,
+            old.model,
+            old.inputs,
+            provider=old.provider,
+            options=old.options,
+            nonce=nonce,
+            parent_id=old.id,
+            again=True,
+        )
 
-    def jobs(self, query: JobQuery) -> list[Job]:
-        """The jobs that match."""
-        return self._store.find(query)
-
-    def history(self, owner: str | None, job_id: str) -> list[Event]:
-        """When a job moved, and why. Raises NotFound."""
-        return self._store.events([self.get(owner, job_id).id])
-
-    def cancel(self, owner: str | None, job_id: str) -> Job:
-        """Ask for a job's end. Free and at once while it waits here; else the worker passes it on.
-
-        Raises:
-            NotFound: there is no such job.
-        """
-        job = self.get(owner, job_id)
-        if job.state not in OPEN:
-            return job
-        now = utc_now()
-        if job.state is State.WAITING and not (job.lease_until and job.lease_until > now):
-            try:
-                gone = move(job, State.CANCELLED, now, lease_owner=None, lease_until=None)
-                return self._store.save(gone, now, "cancelled before anything was sent")
-            except StaleJob:
-                log.debug("job %s: claimed while it was being cancelled", job.id)
-        return self._store.patch(job.id, now, cancel_requested=True)
+    def _twin(self, job: Job) -> Job | None:
+        """A job of the same owner that asked for the same a moment ago, and may still give or has given a video."""
+        query = JobQuery(owner=job.owner, fingerprint=job.fingerprint, since=job.created_at - TWIN, limit=20)
+        alive = (twin for twin in self._store.find(query) if twin.state not in (State.FAILED, State.CANCELLED))
+        return next((twin for twin in alive if twin.nonce is None or twin.nonce != job.nonce), None)
 
     # --- engine -------------------------------------------------------------------------------------------------------
 
     def worker(self) -> Worker:
         """A worker over this studio's store, to be run on one event loop."""
+        slower = HOOKED if self.settings.public_url else 1
         return Worker(
             self._store,
             self.media,
             self._providers,
             slots={"fal": self.settings.fal_max_in_flight, "preview": PREVIEW_SLOTS},
-            poll_s={"fal": self.settings.poll_seconds, "preview": PREVIEW_POLL_S},
+            poll_s={"fal": self.settings.poll_seconds * slower, "preview": PREVIEW_POLL_S},
             part_dir=self.settings.home / "parts",
+            pace=lambda job: self.pace(job.model, job.provider),
         )
 
     async def sweep(self) -> None:
-        """Clear away what an earlier run left half done; open jobs keep theirs. Call it before the worker starts."""
+        """Take up what an earlier run left: its leases are free at once, its half-written files go; open jobs keep theirs.
+
+        Call it before the worker starts.
+        """
+        freed = self._archive.free_dead(is_dead, utc_now())
+        if freed:
+            log.info("%d jobs go on that were in the hands of a process that has ended", freed)
         open_jobs = self._store.find(JobQuery(states=OPEN, limit=SWEPT))
         if len(open_jobs) == SWEPT:
             return  # more than was looked at: nothing may be taken for dead
@@ -407,6 +364,7 @@ def open_studio(settings: Settings) -> Studio:
             f"FAL_ENDPOINT__{min(unknown).upper()}: there is no such model. There are: {', '.join(MODELS)}."
         )
     home = settings.home
+    store = SqliteJobStore(home / "takes.db")
     secret = settings.cookie_secret or SecretStr(kept_secret(home))
     media = LocalMediaStore(home / "media")
     preview = PreviewProvider(home / "preview", media, PREVIEW_SLOTS)
@@ -416,7 +374,8 @@ def open_studio(settings: Settings) -> Studio:
     }
     studio = Studio(
         settings,
-        SqliteJobStore(home / "takes.db"),
+        store,
+        store,
         media,
         providers,
         Identity(secret.get_secret_value()),

@@ -49,7 +49,7 @@ class Engine:
         given = {"prompt": PROMPT, **values}
         if model != "splice":
             given = {"image": self.picture(), **given}
-        job = self.studio.create(owner, model, given, provider=provider)
+        job = self.studio.create(owner, model, given, provider=provider, again=True)
         self.now = max(self.now, job.due_at)
         return job
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import Charged, StorageFull
+from core.jobs.held import LEASE_S
 from core.jobs.job import State, move
 from core.jobs.store import JobQuery
-from core.jobs.worker import LEASE_S, Worker
+from core.jobs.worker import Worker
 from core.media.local import LocalMediaStore
 from core.media.store import Stored
 from core.providers.fal import FalProvider
@@ -370,7 +371,9 @@ async def test_cancel_in_the_providers_line(server: FalServer, engine: Engine) -
     engine.studio.cancel(job.owner, job.id)
     ended = await engine.until(job)
     assert ended.state is State.CANCELLED
-    assert ended.error is None
+    assert ended.error is not None
+    assert (ended.error.kind, ended.error.charged) == ("cancelled", Charged.NO)
+    assert "nothing was made" in ended.error.message
     assert len(server.calls("cancel")) == 1
     assert server.calls("file") == []
 

@@ -1,5 +1,7 @@
 """A job: its record, its states, and the one function that moves it from one to the next."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -31,14 +33,24 @@ OPEN = frozenset({State.WAITING, State.SUBMITTING, State.QUEUED, State.RUNNING, 
 IN_FLIGHT = frozenset({State.SUBMITTING, State.QUEUED, State.RUNNING})
 """States that take up one of the provider's slots."""
 
+ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+"""States that lead nowhere else; only these are ever cleared away by age."""
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""Due time of a job that the engine need not look at again."""
+
 MOVES: Mapping[State, frozenset[State]] = {
     # back to waiting only where the provider cannot have accepted anything
     State.WAITING: frozenset({State.SUBMITTING, State.FAILED, State.CANCELLED}),
-    State.SUBMITTING: frozenset({State.QUEUED, State.WAITING, State.FAILED, State.CANCELLED, State.UNKNOWN}),
-    State.QUEUED: frozenset({State.RUNNING, State.SAVING, State.FAILED, State.CANCELLED}),
-    State.RUNNING: frozenset({State.QUEUED, State.SAVING, State.FAILED, State.CANCELLED}),
-    State.SAVING: frozenset({State.SUCCEEDED, State.FAILED}),
-    State.UNKNOWN: frozenset({State.QUEUED, State.SAVING, State.FAILED, State.CANCELLED}),
+    # no way to cancelled: what was sent may be paid, so its answer is waited for
+    State.SUBMITTING: frozenset({State.QUEUED, State.WAITING, State.FAILED, State.UNKNOWN}),
+    # to unknown where the provider says that it knows no such request
+    State.QUEUED: frozenset({State.RUNNING, State.SAVING, State.FAILED, State.CANCELLED, State.UNKNOWN}),
+    State.RUNNING: frozenset({State.QUEUED, State.SAVING, State.FAILED, State.CANCELLED, State.UNKNOWN}),
+    # to cancelled where its owner gives up on a file that does not come
+    State.SAVING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
+    # to queued with a request id from the user, a webhook or the provider's records; to cancelled where its owner lets it be
+    State.UNKNOWN: frozenset({State.QUEUED, State.CANCELLED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
@@ -54,6 +66,7 @@ class JobError(BaseModel):
         message: what happened and what to change.
         field: the input field it concerns, or None.
         charged: whether it cost money.
+        retryable: whether the same job, sent again, may well succeed; False where it leads to the same answer.
         raw: the provider's own words, or None.
     """
 
@@ -63,11 +76,19 @@ class JobError(BaseModel):
     message: str
     field: str | None = None
     charged: Charged = Charged.NO
+    retryable: bool = False
     raw: Any = None
 
     @classmethod
     def of(cls, error: ProviderError) -> "JobError":
-        return cls(kind=error.kind, message=error.message, field=error.field, charged=error.charged, raw=error.raw)
+        return cls(
+            kind=error.kind,
+            message=error.message,
+            field=error.field,
+            charged=error.charged,
+            retryable=error.retryable,
+            raw=error.raw,
+        )
 
 
 class Video(BaseModel):
@@ -100,9 +121,19 @@ class Video(BaseModel):
 class Job(BaseModel):
     """One generation: what was asked, where it stands, and what came of it. Times are UTC; money is US dollars.
 
-    Three groups of fields are written by different hands. What was asked is written once. `cancel_requested` is the
-    owner's and is written by `JobStore.patch`. The rest belongs to whoever holds the lease and is written by
-    `JobStore.save`, which compares `fence`.
+    Three groups of fields are written by different hands. What was asked is written once. What may change from outside
+    at any time is written by `JobStore.patch`: the owner's wishes, and the request id that a webhook names. The rest
+    belongs to whoever holds the lease and is written by `JobStore.save`, which compares `fence`.
+
+    Args:
+        fingerprint: of model, place, inputs and options: the same for the same question.
+        rank: place among its owner's waiting jobs, least first; seconds since 1970 at first.
+        told_request_id: the request id that a webhook named for this job.
+        trouble: the passing fault that the engine is waiting out, in the user's words; "" where there is none.
+        faults: how many of those came in a row.
+        cancel_answer: what the provider said to a cancel: "" not asked yet, "requested" or "too_late".
+        usual_s, slow_s: seconds from acceptance to the file in which such jobs are usually, and nearly always, done;
+            set at acceptance, from this installation's own history where there is one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,6 +147,7 @@ class Job(BaseModel):
     prompt: str = ""
     inputs: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
+    fingerprint: str | None = None
     nonce: str | None = None
     parent_id: str | None = None
     still: str | None = None
@@ -124,8 +156,11 @@ class Job(BaseModel):
     cost_basis: str = ""
     created_at: datetime
 
-    # the owner's
+    # from outside, at any time
     cancel_requested: bool = False
+    rank: float = 0.0
+    starred: bool = False
+    told_request_id: str | None = None
 
     # where it stands
     state: State = State.WAITING
@@ -141,10 +176,13 @@ class Job(BaseModel):
     trouble: str = ""
     faults: int = 0
     cancel_sent: bool = False
+    cancel_answer: str = ""
     logs: list[str] = Field(default_factory=list)
     output: dict[str, Any] | None = None
     submitted_at: datetime | None = None
     started_at: datetime | None = None
+    usual_s: float | None = None
+    slow_s: float | None = None
 
     # what came of it
     error: JobError | None = None
@@ -163,6 +201,13 @@ class Job(BaseModel):
     def is_open(self) -> bool:
         return self.state in OPEN
 
+    @property
+    def late_at(self) -> datetime | None:
+        """When an accepted job becomes overdue; it is followed all the same. None where it is not under way."""
+        if self.slow_s is None or self.submitted_at is None or not self.is_open:
+            return None
+        return self.submitted_at + timedelta(seconds=self.slow_s)
+
     def with_(self, **changes: Any) -> "Job":
         """A copy with these fields changed. `state` goes through `move`."""
         assert "state" not in changes, "use move()"
@@ -172,13 +217,16 @@ class Job(BaseModel):
         """The job as the command line and exports give it: no lease, no cookie, no provider URL."""
         hidden = {
             "nonce", "uploads", "status_url", "response_url", "cancel_url", "output", "due_at", "lease_owner",
-            "lease_until", "fence", "version", "cancel_sent",
+            "lease_until", "fence", "version", "cancel_sent", "fingerprint", "rank", "told_request_id",
         }  # fmt: skip
         return self.model_dump(mode="json", exclude=hidden)
 
 
 class Event(BaseModel):
-    """One line of a job's history: when it moved, from where to where, and why."""
+    """One line of a job's history: when it moved, from where to where, and why.
+
+    A note has the same state on both sides: a cancel that was asked for, an answer of the provider.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -206,7 +254,7 @@ def move(job: Job, to: State, now: datetime, **changes: Any) -> Job:
     stamps: dict[str, Any] = {}
     if to is not job.state:
         stamps = {"trouble": "", "faults": 0, "due_at": now, "stage": "", "progress": None, "eta_s": None}
-        if to is State.QUEUED and job.submitted_at is None:
+        if to is State.SUBMITTING or (to is State.QUEUED and job.submitted_at is None):
             stamps["submitted_at"] = now
         if to is State.RUNNING and job.started_at is None:
             stamps["started_at"] = now
@@ -217,6 +265,13 @@ def move(job: Job, to: State, now: datetime, **changes: Any) -> Job:
         elif job.finished_at is not None:
             stamps["finished_at"] = None
     return job.model_copy(update={**stamps, **changes, "state": to})
+
+
+def fingerprint(model: str, provider: str, endpoint: str, inputs: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """A short name for what is asked: the same for the same question, whoever asks. Media are named by their content."""
+    asked = [model, provider, endpoint, dict(inputs), dict(options)]
+    text = json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def utc_now() -> datetime:

@@ -1,6 +1,6 @@
-"""Where jobs are kept: the protocol. Contract suite: `tests/contracts/test_job_store.py`."""
+"""Where jobs are kept: two protocols over the same rows. Contract suite: `tests/contracts/test_job_store.py`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,11 @@ class JobQuery:
         owner: only this owner's; None for everybody's (command line and worker only).
         model: only this model's.
         states: only these states.
+        fingerprint: only those that ask for the same (`core.jobs.job.fingerprint`).
+        parent_id: only those that grew out of this job.
+        since: only jobs created at this time or later.
         changed_since: only rows whose version is greater; then the order is by version, oldest change first.
+        finished_before: only jobs that ended before this; then the order is by that time, oldest first.
         before: only jobs created before this (created_at, id): the last row of the page before.
         limit: at most this many.
     """
@@ -24,9 +28,23 @@ class JobQuery:
     owner: str | None = None
     model: str | None = None
     states: frozenset[State] | None = None
+    fingerprint: str | None = None
+    parent_id: str | None = None
+    since: datetime | None = None
     changed_since: int | None = None
+    finished_before: datetime | None = None
     before: tuple[datetime, str] | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What may be written into a job from outside at any time; None leaves a field as it is."""
+
+    cancel_requested: bool | None = None
+    rank: float | None = None
+    starred: bool | None = None
+    told_request_id: str | None = None
 
 
 class JobStore(Protocol):
@@ -48,10 +66,11 @@ class JobStore(Protocol):
         ...
 
     def claim(self, worker: str, now: datetime, lease_s: float, slots: Mapping[str, int], limit: int) -> list[Job]:
-        """Lease open jobs that are due to this worker, and raise their fence.
+        """Lease jobs that are due to this worker, and raise their fence.
 
-        Jobs with the provider or being saved come first, by due time. Waiting jobs follow while their provider has a
-        free slot, one owner after the other. A waiting job whose owner asked for a cancel needs no slot.
+        Jobs with the provider or being saved come first, by due time, and with them those of unknown outcome. Waiting
+        jobs follow while their provider has a free slot, one owner after the other. A waiting job whose owner asked
+        for a cancel needs no slot.
 
         Args:
             worker: name of the worker.
@@ -62,16 +81,28 @@ class JobStore(Protocol):
         """
         ...
 
+    def hold(self, job_id: str, worker: str, now: datetime, lease_s: float) -> Job | None:
+        """Lease one job, whatever its state, and raise its fence; None where it is gone or another's lease runs."""
+        ...
+
     def save(self, job: Job, now: datetime, why: str = "") -> Job:
-        """Write what the lease holder may write, and an event if the state changed.
+        """Write what the lease holder may write. A change of state is an event; so is every `why`.
 
         Raises:
             StaleJob: the row's fence is no longer the job's: somebody claimed it since.
+            IllegalMove: the row's state does not lead to the job's.
+            NotFound: the job was deleted.
         """
         ...
 
-    def patch(self, job_id: str, now: datetime, *, cancel_requested: bool) -> Job:
-        """Write what the owner may write, at any time and whoever holds the lease; makes the job due now.
+    def put_back(self, jobs: Sequence[Job], now: datetime) -> None:
+        """Write jobs as `save` would and give up their leases, all in one transaction; those that are stale are left alone."""
+        ...
+
+    def patch(self, job_id: str, now: datetime, wishes: Wishes, why: str = "") -> Job:
+        """Write what may be written at any time, whoever holds the lease. A `why` is a note in the job's history.
+
+        A wish to cancel, or a request id that was told, makes the job due now.
 
         Raises:
             NotFound: there is no such job.
@@ -80,4 +111,32 @@ class JobStore(Protocol):
 
     def events(self, job_ids: Iterable[str]) -> list[Event]:
         """The history of these jobs, oldest first."""
+        ...
+
+
+class JobArchive(Protocol):
+    """The same rows as the chores see them: lines, waits, retention, and moving in and out. Same contract suite."""
+
+    def line(self, provider: str) -> list[str]:
+        """Ids of the jobs that wait for this provider, in the order in which they will be sent."""
+        ...
+
+    def waits(self, model: str, provider: str, last: int) -> list[float]:
+        """Seconds from acceptance to the file, of the last jobs of this model that succeeded there."""
+        ...
+
+    def free_dead(self, is_dead: Callable[[str], bool], now: datetime) -> int:
+        """Let the jobs go that are leased to workers of which this is true; how many there were."""
+        ...
+
+    def restore(self, entries: Sequence[tuple[Job, Sequence[Event]]]) -> int:
+        """Write whole jobs with their history, in one transaction; jobs that are there already stay. How many were new."""
+        ...
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        """Delete jobs and their history."""
+        ...
+
+    def unused(self, keys: Iterable[str], besides: frozenset[str] = frozenset()) -> set[str]:
+        """Those of these media keys that no job uses, the jobs in `besides` not counted."""
         ...

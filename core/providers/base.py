@@ -92,6 +92,15 @@ class Provider(Protocol):
     title: ClassVar[str]  # for people: "fal.ai", "Local preview"
     resubmits: ClassVar[bool]  # whether sending the same job twice is free and harmless
 
+    @property
+    def keeps_records(self) -> bool:
+        """Whether `find` can tell anything here."""
+        ...
+
+    def wait_s(self, spec: ModelSpec) -> tuple[float, float]:
+        """Seconds in which a job of this model is usually done here, least and most, as stated; history is better."""
+        ...
+
     def options(self, spec: ModelSpec) -> type[ModelInput] | None:
         """Settings of this provider beside the model's own, as a form input; None where it has none."""
         ...
@@ -106,6 +115,10 @@ class Provider(Protocol):
 
     async def submit(self, job: Job) -> Receipt:
         """Send the job, with `job.uploads` in place of its media keys. One attempt, no retries inside."""
+        ...
+
+    async def find(self, job: Job) -> str | None:
+        """The request id of a job whose answer was lost, from the provider's own records; None where they have none (yet)."""
         ...
 
     async def status(self, job: Job) -> Status:

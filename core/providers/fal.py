@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
@@ -49,6 +49,7 @@ from core.providers.fal_http import (
     passing,
     same_origin,
 )
+from core.providers.fal_records import MOST_PAGES, match, query
 from core.settings import Settings
 
 log = logging.getLogger("takes.providers.fal")
@@ -66,16 +67,21 @@ class FalProvider:
     Args:
         settings: the key and the addresses.
         timeouts: how long each wait may last.
+        hook: the address at which fal shall tell that a job is done, by the job's id; None where it cannot reach us.
     """
 
     name: ClassVar[str] = "fal"
     title: ClassVar[str] = "fal.ai"
     resubmits: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, timeouts: Timeouts | None = None) -> None:
-        self._queue, self._rest = settings.queue_url, settings.rest_url
+    def __init__(
+        self, settings: Settings, timeouts: Timeouts | None = None, hook: Callable[[str], str] | None = None
+    ) -> None:
+        self._queue, self._rest, self._records = settings.queue_url, settings.rest_url, settings.records_url
         self._timeouts = timeouts or Timeouts()
-        self._lines = Lines(settings.fal_key, (self._queue, self._rest), self._timeouts)
+        self._hook = hook
+        trusted = (self._queue, self._rest, *([self._records] if self._records else []))
+        self._lines = Lines(settings.fal_key, trusted, self._timeouts)
 
     def describe(self) -> str:
         """How it is configured, in one line; never the key."""
@@ -94,6 +100,15 @@ class FalProvider:
     def price(self, spec: ModelSpec, given: ModelInput) -> Estimate:
         """The model's price at fal, in US dollars."""
         return spec.price(given)
+
+    @property
+    def keeps_records(self) -> bool:
+        """Whether fal's platform API may be asked (`FAL_RECORDS_URL`)."""
+        return self._records is not None
+
+    def wait_s(self, spec: ModelSpec) -> tuple[float, float]:
+        """As the model's own file states it."""
+        return spec.expected_wait_s
 
     # --- Sending --------------------------------------------------------------------------------------------------
 
@@ -142,9 +157,12 @@ class FalProvider:
         payload = self._payload(job)
         url = f"{self._queue}/{quote(job.endpoint.strip('/'), safe='/')}"
         tags = {"X-Fal-Tags": f"takes-job={job.id}"}
+        params = {"fal_webhook": self._hook(job.id)} if self._hook else None
         read_s = self._timeouts.submit_s
         try:
-            reply = await self._lines.call("POST", url, read_s=read_s, paid=True, headers=tags, payload=payload)
+            reply = await self._lines.call(
+                "POST", url, read_s=read_s, paid=True, params=params, headers=tags, payload=payload
+            )
         except NOT_SENT as exc:
             raise passing(exc) from exc
         except NETWORK_FAULTS as exc:
@@ -182,6 +200,30 @@ class FalProvider:
             raise ProviderRefused("invalid_input", exc.message, field=exc.field) from exc
         except NotFound as exc:
             raise ProviderRefused("no_such_model", exc.message) from exc
+
+    async def find(self, job: Job) -> str | None:
+        """The request id of a job whose answer was lost. See `core.providers.fal_records`.
+
+        Raises:
+            ProviderUnavailable: the records cannot be read now.
+        """
+        if self._records is None or job.submitted_at is None:
+            return None
+        url = f"{self._records}/models/requests/by-endpoint"
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            params = query(job, cursor)
+            reply = await self._ask("GET", url, "status", job, params=params)
+            said = reply.json()
+            if reply.status != 200 or said is None:
+                message = f"fal's records could not be read ({reply.status})."
+                raise ProviderUnavailable("no_records", message, raw={"status": reply.status})
+            if found := match(job, said):
+                return found
+            cursor = said.get("next_cursor") if said.get("has_more") else None
+            if not isinstance(cursor, str):
+                break
+        return None
 
     # --- Following ------------------------------------------------------------------------------------------------
 
@@ -231,7 +273,11 @@ class FalProvider:
         if not is_web_address(location):
             message = "The model finished without a video. Look at the job at fal.ai/dashboard; a second try may help."
             raise ProviderRefused(
-                "no_video", message, charged=Charged.MAYBE, raw={"fields": sorted(map(str, said))[:20]}
+                "no_video",
+                message,
+                charged=Charged.MAYBE,
+                retryable=True,
+                raw={"fields": sorted(map(str, said))[:20]},
             )
         units = _number(reply.headers.get("x-fal-billable-units"))
         return Output(str(location), facts | ({"billable_units": units} if units is not None else {}))

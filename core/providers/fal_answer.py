@@ -14,6 +14,14 @@ Phase = Literal["upload", "submit", "status", "result", "cancel"]
 
 LONGEST_TEXT = 500  # characters of fal's own words that are kept
 LONGEST_WAIT_S = 3600.0  # a server that says "come back tomorrow" is asked again in an hour
+PASSING_TYPES = frozenset({
+    "internal_server_error", "generation_timeout", "downstream_service_error", "downstream_service_unavailable",
+    "request_timeout", "startup_timeout", "runner_scheduling_failure", "runner_connection_timeout",
+    "runner_disconnected", "runner_connection_refused", "runner_connection_error", "runner_incomplete_response",
+    "runner_server_error", "client_disconnected", "client_cancelled", "internal_error",
+})  # fmt: skip
+"""Error types after which the same request may well succeed; all others lead to the same answer."""
+
 DEEPEST = 6  # levels of fal's JSON that are kept; its errors have three
 
 
@@ -86,6 +94,14 @@ class Answer:
     def retry_after_s(self) -> float | None:
         """Seconds to wait, where it says so."""
         return retry_after(self.headers)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may fare better: as fal says it, else as its documents say of the type (fal.md 1.8)."""
+        told = self.headers.get("x-fal-retryable") or self.headers.get("x-fal-needs-retry")
+        if told:
+            return told.strip().lower() in ("true", "1", "yes")
+        return self.error_type in PASSING_TYPES or (not self.error_type and self.status >= 500)
 
     @property
     def raw(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _passing_or_lost(answer: Answer, kind: str, message: str) -> ProviderError:
 def _set_up(answer: Answer, kind: str, message: str) -> ProviderError:
     """Something that the operator has to mend: final before the job is at fal, passing afterwards."""
     if answer.phase in ("upload", "submit"):
-        return ProviderRefused(kind, message, raw=answer.raw)
+        return ProviderRefused(kind, message, retryable=True, raw=answer.raw)
     return ProviderUnavailable(kind, f"{message} {AS_SOON_AS_MENDED}", raw=answer.raw)
 
 
@@ -177,7 +177,12 @@ def _refusal(answer: Answer) -> ProviderRefused:
         sentences = [_filled(known, {}, None) + said if known else f"fal refused the request ({answer.status}).{said}"]
     message = " ".join(sentences[:MOST_DETAILS])
     return ProviderRefused(
-        kind or f"http_{answer.status}", message, field=field.name if field else None, charged=charged, raw=answer.raw
+        kind or f"http_{answer.status}",
+        message,
+        field=field.name if field else None,
+        charged=charged,
+        retryable=answer.retryable,
+        raw=answer.raw,
     )
 
 

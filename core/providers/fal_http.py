@@ -2,18 +2,23 @@
 
 import asyncio
 import json
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx
+from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from core.errors import ProviderError, ProviderRefused, ProviderUnavailable
 
 USER_AGENT = "takes/0.1"
 MAX_REDIRECTS = 3  # only for files, which travel without the key
+MOST_LINES = 100  # connections at once of each client; more calls wait for one
+KEPT_OPEN_S = 30.0  # longer than the longest pause between two polls of a job
 SHORTEST_SECRET = 6  # characters; a shorter half of a key would blank out ordinary words
 
 
@@ -96,7 +101,9 @@ class Lines:
     """Three clients, made on the loop that first uses them.
 
     `paid` keeps no connection open between calls: a submit never travels on a line that the other side may just have
-    hung up, which would look like a lost answer. `calls` does everything else that needs the key. `files` knows no key.
+    hung up, which would look like a lost answer. `calls` does everything else that needs the key; it goes through
+    aiohttp, which takes a fifth of the CPU that httpx's own transport takes for a small answer (`bench/engine.py`).
+    `files` knows no key.
     """
 
     key: SecretStr | None
@@ -129,7 +136,8 @@ class Lines:
         headers: Mapping[str, str] | None = None,
         payload: Any = None,
     ) -> Reply:
-        """One request with the key; follows no redirect and repeats nothing.
+        """One request with the key; follows no redirect. A paid one is never repeated; of the others, one that meets a
+        kept-open line which the other side has hung up is sent once more on a new line.
 
         Raises:
             ProviderRefused: there is no usable key.
@@ -173,12 +181,16 @@ class Lines:
 
     def _client(self, name: str) -> httpx.AsyncClient:
         if name not in self._clients:
-            kept = 0 if name == "paid" else 20
+            kept = 0 if name == "paid" else MOST_LINES
+            limits = httpx.Limits(
+                max_connections=MOST_LINES, max_keepalive_connections=kept, keepalive_expiry=KEPT_OPEN_S
+            )
             self._clients[name] = httpx.AsyncClient(
                 headers={"User-Agent": USER_AGENT},
                 follow_redirects=name == "files",
                 max_redirects=MAX_REDIRECTS,
-                limits=httpx.Limits(max_connections=100, max_keepalive_connections=kept),
+                limits=limits,
+                transport=_Quick(limits=limits) if name == "calls" and not _behind_a_proxy() else None,
             )
         return self._clients[name]
 
@@ -187,6 +199,27 @@ class Lines:
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.aclose()
+
+
+class _Quick(AiohttpTransport):
+    """aiohttp under httpx, with every fault named as httpx names it."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except httpx.ConnectTimeout as exc:
+            if isinstance(exc.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not isinstance(
+                exc.__cause__, aiohttp.ClientConnectorError
+            ):
+                raise httpx.ReadError("the connection broke off", request=request) from exc
+            raise
+        except aiohttp.ClientError as exc:
+            raise httpx.RemoteProtocolError("the answer is no HTTP", request=request) from exc
+
+
+def _behind_a_proxy() -> bool:
+    """Whether the environment names a proxy, which only httpx's own transport honours."""
+    return bool(urllib.request.getproxies().keys() & {"http", "https", "all"})
 
 
 def _without_key(body: bytes, key: str) -> bytes:

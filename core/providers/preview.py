@@ -22,6 +22,8 @@ from core.providers.base import CancelAnswer, Cancelled, Completed, Output, Queu
 
 log = logging.getLogger("takes.preview")
 
+USUAL_WAIT_S = (2.0, 30.0)  # a camera move of 5 s at 720p takes 3 to 8 s; a splice of ten clips most of a minute
+
 
 class PreviewProvider:
     """Renders on this computer.
@@ -35,6 +37,7 @@ class PreviewProvider:
     name: ClassVar[str] = "preview"
     title: ClassVar[str] = "Local preview"
     resubmits: ClassVar[bool] = True
+    keeps_records: ClassVar[bool] = False  # none are needed: a job is sent again instead
 
     def __init__(self, work_dir: Path, media: MediaStore, slots: int | None = None) -> None:
         self._work = work_dir.absolute()
@@ -48,6 +51,14 @@ class PreviewProvider:
     def price(self, spec: ModelSpec, given: ModelInput) -> Estimate:
         """Nothing."""
         return FREE
+
+    def wait_s(self, spec: ModelSpec) -> tuple[float, float]:
+        """As measured on two ordinary cores."""
+        return USUAL_WAIT_S
+
+    async def find(self, job: Job) -> str | None:
+        """None: nothing is ever lost here."""
+        return None
 
     async def upload(self, job: Job, key: str, path: Path) -> str:
         """The key itself: the render reads from the media store."""
@@ -133,6 +144,7 @@ class PreviewProvider:
             raise ProviderRefused(
                 "render_crashed",
                 f"The render broke off {MOST_STARTS} times on this computer. Try another still or a shorter clip.",
+                retryable=True,
             )
         return Output(str(render.output), dict(record.facts))
 

@@ -1,18 +1,21 @@
 """Jobs in one SQLite file: the embedded default of the JobStore protocol."""
 
+import contextlib
 import json
 import queue
+import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from core.errors import NotFound, StaleJob, StorageFull
-from core.jobs.job import IN_FLIGHT, Event, Job, State
-from core.jobs.store import JobQuery
+from core.errors import IllegalMove, NotFound, StaleJob, StorageFull
+from core.jobs.job import IN_FLIGHT, MOVES, Event, Job, State
+from core.jobs.store import JobQuery, Wishes
 
 BUSY_MS = 10_000  # how long a writer waits for another; every transaction here is far shorter
 
@@ -24,15 +27,22 @@ JSON_COLUMNS = frozenset({"inputs", "options", "uploads", "logs", "output", "err
 TIME_COLUMNS = frozenset(
     {"created_at", "submitted_at", "started_at", "finished_at", "due_at", "lease_until", "updated_at"}
 )
+OUTSIDE = tuple(Wishes.__dataclass_fields__)
 HOLDERS = tuple(  # what the lease holder writes: all but what was asked and what the owner writes
     name for name in COLUMNS[COLUMNS.index("state") :] if name not in ("fence", "version", "updated_at")
 )
+SAVED = ", ".join(("fence", "version", "updated_at", *OUTSIDE, *HOLDERS))
 UNSEEN = frozenset({"due_at", "lease_owner", "lease_until", "uploads", "faults", "cancel_sent"})
 """Columns that a page does not show: a change in them alone is no news."""
 
+URGENT = frozenset({"cancel_requested", "told_request_id"})
+"""Wishes that the engine should see now."""
+
+MEDIA_KEY = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{2,4}")  # core.models.spec.MediaKey
+
 
 class SqliteJobStore:
-    """Implements JobStore (`core/jobs/store.py`) on one file with a write-ahead log. Safe to share between threads and processes.
+    """Implements JobStore and JobArchive (`core/jobs/store.py`) on one file with a write-ahead log. Safe to share between threads and processes.
 
     Args:
         path: the database file; made with its tables if it is not there.
@@ -62,9 +72,7 @@ class SqliteJobStore:
                 if twin:
                     return _job(twin)
             job = job.model_copy(update={"version": _next_version(db)})
-            row = _row(job)
-            marks = ", ".join("?" * len(row))
-            db.execute(f"insert into jobs ({', '.join(row)}) values ({marks})", tuple(row.values()))  # noqa: S608
+            _insert(db, job)
             _add_event(
                 db, Event(job_id=job.id, at=job.created_at, from_state=None, to_state=job.state, why="asked for")
             )
@@ -78,20 +86,25 @@ class SqliteJobStore:
     def find(self, query: JobQuery) -> list[Job]:
         where: list[str] = ["1"]
         values: list[Any] = []
-        if query.owner is not None:
-            where.append("owner = ?")
-            values.append(query.owner)
-        if query.model is not None:
-            where.append("model = ?")
-            values.append(query.model)
+        for name in ("owner", "model", "fingerprint", "parent_id"):
+            if (wanted := getattr(query, name)) is not None:
+                where.append(f"{name} = ?")
+                values.append(wanted)
         if query.states is not None:
             where.append(f"state in ({', '.join('?' * len(query.states))})")
             values.extend(query.states)
+        if query.since is not None:
+            where.append("created_at >= ?")
+            values.append(_text(query.since))
         order = "created_at desc, id desc"
         if query.changed_since is not None:
             where.append("version > ?")
             values.append(query.changed_since)
             order = "version"
+        if query.finished_before is not None:
+            where.append("finished_at < ?")
+            values.append(_text(query.finished_before))
+            order = "finished_at, id"
         if query.before is not None:
             where.append("(created_at, id) < (?, ?)")
             values.extend((_text(query.before[0]), query.before[1]))
@@ -103,50 +116,55 @@ class SqliteJobStore:
         at = _text(now)
         until = _text(now + timedelta(seconds=lease_s))
         with self._write() as db:
-            wanted = [row["id"] for row in db.execute(_DUE, (at, at, limit))]
+            wanted = [row["id"] for row in db.execute(_DUE, (at, at, at, at, limit))]
             for provider, most in slots.items():
                 room = limit - len(wanted)
                 if room <= 0:
                     break
+                if not db.execute(_ANY_WAITING, (provider,)).fetchone():
+                    continue
                 busy = db.execute(_BUSY, (provider, at)).fetchone()[0]
                 free = min(most - busy, room)
                 if free > 0:
                     wanted += [row["id"] for row in db.execute(_NEXT, (provider, provider, at, at, free))]
-            claimed = []
-            for job_id in wanted:
-                row = db.execute(_LEASE, (worker, until, job_id)).fetchone()
-                claimed.append(_job(row))
-        return claimed
+            rows = {job_id: db.execute(_LEASE, (worker, until, job_id)).fetchone() for job_id in wanted}
+        return [_job(row) for row in rows.values()]
+
+    def hold(self, job_id: str, worker: str, now: datetime, lease_s: float) -> Job | None:
+        with self._write() as db:
+            free = db.execute(
+                "select 1 from jobs where id = ? and (lease_until is null or lease_until <= ?)", (job_id, _text(now))
+            ).fetchone()
+            until = _text(now + timedelta(seconds=lease_s))
+            row = db.execute(_LEASE, (worker, until, job_id)).fetchone() if free else None
+        return _job(row) if row else None
 
     def save(self, job: Job, now: datetime, why: str = "") -> Job:
         with self._write(durable=True) as db:
-            row = db.execute("select * from jobs where id = ?", (job.id,)).fetchone()
-            if row is None:
-                raise NotFound("This job was deleted.")
-            if row["fence"] != job.fence:
-                raise StaleJob("This job has moved on in the meantime.")
-            new = _row(job)
-            changed = {name: new[name] for name in HOLDERS if new[name] != row[name]}
-            if changed.keys() - UNSEEN:
-                changed["version"] = _next_version(db)
-                changed["updated_at"] = _text(now)
-            if changed:
-                sets = ", ".join(f"{name} = ?" for name in changed)
-                db.execute(f"update jobs set {sets} where id = ?", (*changed.values(), job.id))  # noqa: S608
-            if row["state"] != job.state:
-                event = Event(job_id=job.id, at=now, from_state=State(row["state"]), to_state=job.state, why=why)
-                _add_event(db, event)
-            fresh = db.execute("select * from jobs where id = ?", (job.id,)).fetchone()
-        return _job(fresh)
+            return _save(db, job, now, why)
 
-    def patch(self, job_id: str, now: datetime, *, cancel_requested: bool) -> Job:
+    def put_back(self, jobs: Sequence[Job], now: datetime) -> None:
         with self._write() as db:
+            for job in jobs:
+                with contextlib.suppress(StaleJob, NotFound):
+                    _save(db, job.with_(lease_owner=None, lease_until=None), now, "")
+
+    def patch(self, job_id: str, now: datetime, wishes: Wishes, why: str = "") -> Job:
+        given = {name: value for name, value in asdict(wishes).items() if value is not None}
+        sets = ["version = :version", "updated_at = :now", *(f"{name} = :{name}" for name in given)]
+        if given.keys() & URGENT:
+            sets.append("due_at = min(due_at, :now)")
+        values = {**given, "now": _text(now), "id": job_id}
+        with self._write(durable=True) as db:
             row = db.execute(
-                "update jobs set cancel_requested = ?, due_at = min(due_at, ?), version = ?, updated_at = ? where id = ? returning *",
-                (int(cancel_requested), _text(now), _next_version(db), _text(now), job_id),
+                f"update jobs set {', '.join(sets)} where id = :id returning *",  # noqa: S608
+                {**values, "version": _next_version(db)},
             ).fetchone()
-        if row is None:
-            raise NotFound("There is no such job.")
+            if row is None:
+                raise NotFound("There is no such job.")
+            if why:
+                state = State(row["state"])
+                _add_event(db, Event(job_id=job_id, at=now, from_state=state, to_state=state, why=why))
         return _job(row)
 
     def events(self, job_ids: Iterable[str]) -> list[Event]:
@@ -163,6 +181,49 @@ class SqliteJobStore:
                 )
                 for row in db.execute(sql, ids)
             ]
+
+    # --- JobArchive -----------------------------------------------------------------------------------------------
+
+    def line(self, provider: str) -> list[str]:
+        with self._connection() as db:
+            return [row["id"] for row in db.execute(_LINE, (provider, provider))]
+
+    def waits(self, model: str, provider: str, last: int) -> list[float]:
+        with self._connection() as db:
+            return [row["s"] for row in db.execute(_WAITS, (model, provider, last)) if row["s"] is not None]
+
+    def free_dead(self, is_dead: Callable[[str], bool], now: datetime) -> int:
+        freed = 0
+        with self._write() as db:
+            names = db.execute("select distinct lease_owner from jobs where lease_owner is not null and is_open = 1")
+            for name in [row["lease_owner"] for row in names]:
+                if is_dead(name):
+                    freed += db.execute(_FREE, (_text(now), name)).rowcount
+        return freed
+
+    def restore(self, entries: Sequence[tuple[Job, Sequence[Event]]]) -> int:
+        new = 0
+        with self._write(durable=True) as db:
+            for job, events in entries:
+                if db.execute("select 1 from jobs where id = ?", (job.id,)).fetchone():
+                    continue
+                _insert(db, job.model_copy(update={"version": _next_version(db)}))
+                for event in events:
+                    _add_event(db, event)
+                new += 1
+        return new
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        with self._write(durable=True) as db:
+            db.executemany("delete from jobs where id = ?", [(job_id,) for job_id in job_ids])
+
+    def unused(self, keys: Iterable[str], besides: frozenset[str] = frozenset()) -> set[str]:
+        with self._connection() as db:
+            return {
+                key
+                for key in keys
+                if all(row["job_id"] in besides for row in db.execute("select job_id from uses where key = ?", (key,)))
+            }
 
     # --- connections ----------------------------------------------------------------------------------------------
 
@@ -202,21 +263,28 @@ class SqliteJobStore:
             db.execute("begin immediate")
             try:
                 yield db
-            except (NotFound, StaleJob):
+            except (NotFound, StaleJob, IllegalMove):
                 db.execute("rollback")
                 raise
             db.execute("commit")
 
 
-# Jobs with a provider, being saved, or given up by their owner: they need no new slot.
+# Jobs with a provider, being saved, or given up by their owner: they need no new slot. And jobs of unknown outcome.
 _DUE = """
-select id from jobs
-where is_open = 1 and due_at <= ? and (lease_until is null or lease_until <= ?)
-  and (state <> 'waiting' or cancel_requested = 1)
+select id from (
+    select id, due_at from jobs
+    where is_open = 1 and due_at <= ? and (lease_until is null or lease_until <= ?)
+      and (state <> 'waiting' or cancel_requested = 1)
+    union all
+    select id, due_at from jobs
+    where state = 'unknown' and due_at <= ? and (lease_until is null or lease_until <= ?)
+)
 order by due_at limit ?
 """
 
 _FLYING = ", ".join(f"'{state}'" for state in sorted(IN_FLIGHT))
+
+_ANY_WAITING = "select 1 from jobs where provider = ? and state = 'waiting' limit 1"
 
 _BUSY = f"""
 select count(*) from jobs
@@ -224,17 +292,28 @@ where is_open = 1 and provider = ? and (state in ({_FLYING}) or (state = 'waitin
 """  # noqa: S608
 
 # One owner after the other: a job's turn is its place among its owner's, behind those of theirs that are in flight.
+_TURNS = f"""
+select id, created_at, due_at, lease_until,
+    row_number() over (partition by owner order by rank, created_at, id)
+    + (select count(*) from jobs f where f.is_open = 1 and f.provider = ? and f.owner = w.owner and f.state in ({_FLYING}))
+    as turn
+from jobs w
+where is_open = 1 and provider = ? and state = 'waiting'
+"""  # noqa: S608
+
 _NEXT = f"""
-select id from (
-    select id, created_at,
-        row_number() over (partition by owner order by created_at, id)
-        + (select count(*) from jobs f where f.is_open = 1 and f.provider = ? and f.owner = w.owner and f.state in ({_FLYING}))
-        as turn
-    from jobs w
-    where is_open = 1 and provider = ? and state = 'waiting' and due_at <= ? and (lease_until is null or lease_until <= ?)
-)
+select id from ({_TURNS} and due_at <= ? and (lease_until is null or lease_until <= ?))
 order by turn, created_at, id limit ?
 """  # noqa: S608
+
+_LINE = f"select id from ({_TURNS}) order by turn, created_at, id"  # noqa: S608
+
+_WAITS = """
+select (julianday(finished_at) - julianday(submitted_at)) * 86400.0 as s from jobs
+where model = ? and provider = ? and state = 'succeeded' order by finished_at desc limit ?
+"""
+
+_FREE = "update jobs set lease_owner = null, lease_until = null, due_at = min(due_at, ?) where lease_owner = ?"
 
 _LEASE = "update jobs set lease_owner = ?, lease_until = ?, fence = fence + 1 where id = ? returning *"
 
@@ -279,6 +358,61 @@ def _next_version(db: sqlite3.Connection) -> int:
     return int(db.execute("update counter set value = value + 1 returning value").fetchone()[0])
 
 
+def _insert(db: sqlite3.Connection, job: Job) -> None:
+    row = _row(job)
+    marks = ", ".join("?" * len(row))
+    db.execute(f"insert into jobs ({', '.join(row)}) values ({marks})", tuple(row.values()))  # noqa: S608
+    _note_uses(db, job)
+
+
+def _save(db: sqlite3.Connection, job: Job, now: datetime, why: str) -> Job:
+    """Write what differs from the row, inside a transaction; the job as it stands then."""
+    row = db.execute(f"select {SAVED} from jobs where id = ?", (job.id,)).fetchone()  # noqa: S608
+    if row is None:
+        raise NotFound("This job was deleted.")
+    if row["fence"] != job.fence:
+        raise StaleJob("This job has moved on in the meantime.")
+    before = State(row["state"])
+    if job.state is not before and job.state not in MOVES[before]:
+        raise IllegalMove(f"A job that is {before} cannot become {job.state}.")
+    new = {name: _cell(name, getattr(job, name)) for name in HOLDERS}
+    if (row["cancel_requested"] and not job.cancel_requested) or row["told_request_id"] != job.told_request_id:
+        new["due_at"] = min(new["due_at"], _text(now))  # a wish that this step has not seen is seen to at once
+    changed = {name: value for name, value in new.items() if value != row[name]}
+    stamps: dict[str, Any] = {name: bool(row[name]) for name in ("cancel_requested", "starred")}
+    stamps |= {"rank": row["rank"], "told_request_id": row["told_request_id"], "version": row["version"]}
+    stamps["updated_at"] = _time(row["updated_at"])
+    if changed.keys() - UNSEEN:
+        stamps |= {"version": _next_version(db), "updated_at": now}
+        changed |= {"version": stamps["version"], "updated_at": _text(now)}
+    if changed:
+        sets = ", ".join(f"{name} = ?" for name in changed)
+        db.execute(f"update jobs set {sets} where id = ?", (*changed.values(), job.id))  # noqa: S608
+    if "video" in changed:
+        _note_uses(db, job)
+    if job.state is not before or why:
+        _add_event(db, Event(job_id=job.id, at=now, from_state=before, to_state=job.state, why=why))
+    return job.model_copy(update=stamps)
+
+
+def _note_uses(db: sqlite3.Connection, job: Job) -> None:
+    keys = set(_media_keys(job.inputs)) | {job.still or ""}
+    if job.video:
+        keys |= {job.video.key, job.video.poster}
+    found = [(key, job.id) for key in keys if MEDIA_KEY.fullmatch(key)]
+    db.executemany("insert or ignore into uses (key, job_id) values (?, ?)", found)
+
+
+def _media_keys(value: Any) -> Iterator[str]:
+    """Every text in a JSON value that names a stored file."""
+    if isinstance(value, str):
+        if MEDIA_KEY.fullmatch(value):
+            yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _media_keys(part)
+
+
 def _add_event(db: sqlite3.Connection, event: Event) -> None:
     db.execute(
         "insert into events (job_id, seq, at, from_state, to_state, why) "
@@ -295,22 +429,20 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def _cell(name: str, value: Any) -> Any:
+    """One value of a job as SQLite keeps it."""
+    if value is None:
+        return None
+    if name in TIME_COLUMNS:
+        return _text(value)
+    if name in JSON_COLUMNS:
+        plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    return int(value) if isinstance(value, bool) else value
+
+
 def _row(job: Job) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name in COLUMNS:
-        value = getattr(job, name)
-        if value is None:
-            row[name] = None
-        elif name in TIME_COLUMNS:
-            row[name] = _text(value)
-        elif name in JSON_COLUMNS:
-            plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-            row[name] = json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
-        elif isinstance(value, bool):
-            row[name] = int(value)
-        else:
-            row[name] = value
-    return row
+    return {name: _cell(name, getattr(job, name)) for name in COLUMNS}
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -8,9 +8,10 @@ import streamlit as st
 
 from core import samples
 from core.errors import AppError, InvalidMedia, NotFound, StorageFull
+from core.intake import Picture
 from core.media import framing, images
 from core.models.spec import FormField, Still
-from core.studio import Picture, current
+from core.studio import current
 from pages.parts import words
 
 TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif", "avif", "gif", "bmp", "tif", "tiff"]

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import Charged, NotFound, StaleJob
 from core.jobs.job import Job, JobError, State, Video, move
-from core.jobs.store import JobQuery, JobStore
+from core.jobs.store import JobQuery, JobStore, Wishes
 from core.stores.sqlite import SqliteJobStore
 from tests.test_job import a_job
 
@@ -149,7 +149,7 @@ def test_a_waiting_job_that_is_to_be_cancelled_needs_no_slot(store: JobStore) ->
     claim(store)
     (waiting,) = [job for job in store.find(JobQuery()) if job.lease_owner is None]
     assert claim(store) == []
-    store.patch(waiting.id, NOW, cancel_requested=True)
+    store.patch(waiting.id, NOW, Wishes(cancel_requested=True))
     (found,) = claim(store)
     assert found.id == waiting.id
     assert found.cancel_requested
@@ -158,11 +158,11 @@ def test_a_waiting_job_that_is_to_be_cancelled_needs_no_slot(store: JobStore) ->
 def test_the_owners_wish_survives_a_save_of_the_engine(store: JobStore) -> None:
     store.add(a_job())
     (held,) = claim(store)
-    store.patch(held.id, NOW, cancel_requested=True)
+    store.patch(held.id, NOW, Wishes(cancel_requested=True))
     saved = store.save(move(held, State.SUBMITTING, NOW), NOW)
     assert saved.cancel_requested
     with pytest.raises(NotFound):
-        store.patch("no-such-id", NOW, cancel_requested=True)
+        store.patch("no-such-id", NOW, Wishes(cancel_requested=True))
 
 
 def test_every_move_is_in_the_history(store: JobStore) -> None:
