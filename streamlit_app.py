@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from core.jobs.runner import WorkerThread
 from core.studio import current
+from core.web.hooks import hook_routes
 from core.web.middleware import OwnerCookie, SecurityHeaders
 from core.web.nodelay import answer_at_once
 from core.web.routes import routes
@@ -60,7 +61,7 @@ studio = current()
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
-    routes=routes(current),
+    routes=[*routes(current), *hook_routes(current)],
     middleware=[Middleware(OwnerCookie, identity=studio.identity), Middleware(SecurityHeaders)],
     on_script_error=report,
 )

@@ -34,6 +34,7 @@ from core.providers.fal import FalProvider
 from core.providers.preview import PreviewProvider
 from core.settings import Settings, load
 from core.stores.sqlite import SqliteJobStore
+from core.web.addresses import HookAddresses
 from core.web.identity import Identity, kept_secret
 
 log = logging.getLogger("takes")
@@ -76,6 +77,7 @@ class Studio(Intake, Desk):
         media: the files.
         providers: by name.
         identity: the owner cookies.
+        hooks: the addresses at which a provider tells that a job is done; None where it cannot reach us.
         sweepers: what to call with the ids of the open jobs, before the worker starts.
     """
 
@@ -87,11 +89,13 @@ class Studio(Intake, Desk):
         media: MediaStore,
         providers: Mapping[str, Provider],
         identity: Identity,
+        hooks: HookAddresses | None = None,
         sweepers: Sequence[Sweeper] = (),
     ) -> None:
         Intake.__init__(self, settings, media)
         Desk.__init__(self, store, archive, providers)
         self.identity = identity
+        self.hooks = hooks
         self._sweepers = sweepers
 
     # --- what there is ----------------------------------------------------------------------------------------------
@@ -365,11 +369,12 @@ def open_studio(settings: Settings) -> Studio:
         )
     home = settings.home
     store = SqliteJobStore(home / "takes.db")
-    secret = settings.cookie_secret or SecretStr(kept_secret(home))
+    secret = (settings.cookie_secret or SecretStr(kept_secret(home))).get_secret_value()
+    hooks = HookAddresses(secret, settings.public_url) if settings.public_url else None
     media = LocalMediaStore(home / "media")
     preview = PreviewProvider(home / "preview", media, PREVIEW_SLOTS)
     providers: dict[str, Provider] = {
-        "fal": FalProvider(settings),
+        "fal": FalProvider(settings, hook=hooks.of if hooks else None),
         "preview": preview,
     }
     studio = Studio(
@@ -378,7 +383,8 @@ def open_studio(settings: Settings) -> Studio:
         store,
         media,
         providers,
-        Identity(secret.get_secret_value()),
+        Identity(secret),
+        hooks,
         sweepers=(preview.sweep, lambda live: asyncio.to_thread(_sweep_files, media, home / "parts", live)),
     )
     studio.default_model()

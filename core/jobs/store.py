@@ -1,6 +1,6 @@
 """Where jobs are kept: two protocols over the same rows. Contract suite: `tests/contracts/test_job_store.py`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -97,6 +97,10 @@ class JobStore(Protocol):
 
     def put_back(self, jobs: Sequence[Job], now: datetime) -> None:
         """Write jobs as `save` would and give up their leases, all in one transaction; those that are stale are left alone."""
+        ...
+
+    def wake(self, job_ids: Collection[str], now: datetime) -> None:
+        """Make these jobs due now, where they are open."""
         ...
 
     def patch(self, job_id: str, now: datetime, wishes: Wishes, why: str = "") -> Job:

@@ -15,6 +15,8 @@ from core.jobs.pace import Pace
 from core.jobs.process import worker_name
 from core.jobs.steps import Steps
 from core.jobs.store import JobStore
+from core.jobs.watches import MOST as MOST_STREAMS
+from core.jobs.watches import Watches
 from core.media.store import MediaStore
 from core.providers.base import Provider
 
@@ -37,6 +39,7 @@ class Worker:
         part_dir: folder for downloads that are not complete yet.
         poll_s: seconds between two looks at a job that is with a provider, by its name.
         pace: how long such a job usually takes, for what is told of it while it runs.
+        streams: most streams of a provider's news that `run` keeps open at once.
     """
 
     def __init__(
@@ -49,12 +52,16 @@ class Worker:
         part_dir: Path,
         poll_s: Mapping[str, float],
         pace: Callable[[Job], Pace] | None = None,
+        streams: int = MOST_STREAMS,
     ) -> None:
         self.name = worker_name()
         self._store = store
         self._slots = slots
         self._steps = Steps(store, media, providers, part_dir, poll_s, pace)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._providers = providers
+        self._streams = streams
+        self._watches: Watches | None = None  # while `run` runs
+        self._under_way: dict[asyncio.Task[None], str] = {}
         self._done: list[Job] = []
         part_dir.mkdir(parents=True, exist_ok=True)
 
@@ -69,10 +76,13 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until `stop` is set; then let the steps under way end. A slow step does not hold the others up."""
         log.info("worker %s: at work", self.name)
+        self._watches = Watches(self._providers, self._streams)
         while not stop.is_set():
             pause = LOOP_S
             try:
                 self._put_back(utc_now())
+                if woken := self._watches.woken(self._under_way.values()):
+                    self._store.wake(woken, utc_now())
                 room = BATCH - len(self._under_way)
                 if len(self._start(utc_now())) >= room:
                     pause = CROWDED_S
@@ -85,6 +95,9 @@ class Worker:
 
     async def _end(self) -> None:
         """Let the steps under way end, cut those that take too long, and hand every lease back."""
+        if self._watches:
+            await self._watches.aclose()
+            self._watches = None
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=STOP_S)
             for step in late:
@@ -104,8 +117,8 @@ class Worker:
         for job in self._store.claim(self.name, now, LEASE_S, self._slots, room):
             log.debug("job %s: taken while %s, fence %d", job.id, job.state, job.fence)
             step = asyncio.create_task(self._step(Held(self._store, job, _clock_from(now))))
-            self._under_way.add(step)
-            step.add_done_callback(self._under_way.discard)
+            self._under_way[step] = job.id
+            step.add_done_callback(self._under_way.pop)
             started.append(step)
         return started
 
@@ -127,6 +140,8 @@ class Worker:
             held.stop_beating()
             if not held.lost:
                 self._done.append(held.job)
+            if self._watches:
+                self._watches.keep(held.job)
 
     def _put_back(self, now: datetime) -> None:
         """Write what the ended steps leave behind and give up their leases, all in one transaction.

@@ -1,6 +1,6 @@
 """What a provider does, and the types it answers with. Contract suite: `tests/contracts/test_provider.py`."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -123,6 +123,14 @@ class Provider(Protocol):
 
     async def status(self, job: Job) -> Status:
         """Where an accepted job stands."""
+        ...
+
+    def watch(self, job: Job) -> AsyncIterator[None]:
+        """Something each time that the provider says that an accepted job has moved; ends when it is over.
+
+        A hint to ask `status` now, and never the truth: it may miss things, and it may break off at any time by raising
+        ProviderUnavailable. One that cannot push ends at once.
+        """
         ...
 
     async def result(self, job: Job) -> Output | None:

@@ -1,6 +1,7 @@
 """fal.ai: sends a job to its queue, follows it there, and fetches what it made (facts/fal.md)."""
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -249,6 +250,30 @@ class FalProvider:
             case word:
                 message = "fal told a status that Takes does not know; it is asked again by itself."
                 raise ProviderUnavailable("unknown_status", message, raw={"status": str(word)[:100]})
+
+    async def watch(self, job: Job) -> AsyncIterator[None]:
+        """One item for every change of state or place that fal's status stream tells (fal.md 1.5); ends with COMPLETED.
+
+        Raises:
+            ProviderUnavailable: there is no stream, it broke off, or it fell silent.
+        """
+        before: tuple[Any, Any] | None = None
+        url = self._url(job, job.status_url, "/status") + "/stream"
+        try:
+            async for line in self._lines.lines(url, quiet_s=self._timeouts.quiet_s):
+                if not line.startswith("data:"):
+                    continue  # a comment keeps the line open
+                said = json.loads(line.removeprefix("data:"))
+                now = (said["status"], said.get("queue_position"))
+                if now != before:
+                    before = now
+                    yield
+                if now[0] == "COMPLETED":
+                    return
+        except NETWORK_FAULTS as exc:
+            raise passing(exc) from exc
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise ProviderUnavailable("odd_stream", "fal's stream cannot be read.") from exc
 
     async def result(self, job: Job) -> Output | None:
         """The address of the video and what fal tells about it; None while the job is not done.

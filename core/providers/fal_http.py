@@ -29,6 +29,7 @@ class Timeouts:
     connect_s: float = 5.0  # what fal's own client allows for its hosts (fal.md 1.1)
     submit_s: float = 120.0  # fal's clients: an answer given up too early is a job of unknown outcome
     call_s: float = 20.0  # status, result and cancel are small and come again by themselves
+    quiet_s: float = 45.0  # of a status stream: fal sends a sign of life every 15 s, and two may be missed
     upload_s: float = 60.0  # per piece: a slow line still moves 256 KiB in a minute
     download_s: float = 60.0  # per piece, likewise
     download_whole_s: float = 1800.0  # a drip that never ends is cut here and gone on from next time
@@ -144,12 +145,7 @@ class Lines:
             ValueError: the address belongs to another host than fal's, which is a bug of the caller.
             httpx.HTTPError, TimeoutError: the network failed (`NETWORK_FAULTS`).
         """
-        if fault := self.key_fault():
-            raise fault
-        if not any(same_origin(url, base) for base in self.trusted):
-            raise ValueError("the key is only sent to fal's own hosts")
-        assert self.key is not None
-        key = self.key.get_secret_value().strip()
+        key = self._word(url)
         limits = httpx.Timeout(read_s, connect=self.timeouts.connect_s, pool=self.timeouts.connect_s)
         address = httpx.URL(url)
         async with asyncio.timeout(
@@ -163,6 +159,41 @@ class Lines:
                 timeout=limits,
             )
         return Reply(response.status_code, response.headers, _without_key(response.content, key))
+
+    async def lines(self, url: str, *, quiet_s: float, params: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+        """The lines of an answer that goes on, with the key: a server's event stream.
+
+        Args:
+            url: at one of fal's own hosts.
+            quiet_s: longest silence, in seconds.
+            params: of the address.
+
+        Raises:
+            ProviderRefused: there is no usable key.
+            ProviderUnavailable: the answer is no event stream.
+            httpx.HTTPError, TimeoutError: the network failed (`NETWORK_FAULTS`).
+        """
+        limits = httpx.Timeout(quiet_s, connect=self.timeouts.connect_s, pool=self.timeouts.connect_s)
+        address = httpx.URL(url)
+        async with self._client("calls").stream(
+            "GET",
+            address.copy_merge_params(params) if params else address,
+            headers={"Authorization": f"Key {self._word(url)}", "Accept": "text/event-stream"},
+            timeout=limits,
+        ) as response:
+            if response.status_code != 200 or "event-stream" not in response.headers.get("content-type", ""):
+                raise ProviderUnavailable("no_stream", f"fal gives no stream ({response.status_code}).")
+            async for line in response.aiter_lines():
+                yield line
+
+    def _word(self, url: str) -> str:
+        """The key, for this address. Raises ProviderRefused, or ValueError for another host than fal's: a bug of the caller."""
+        if fault := self.key_fault():
+            raise fault
+        if not any(same_origin(url, base) for base in self.trusted):
+            raise ValueError("the key is only sent to fal's own hosts")
+        assert self.key is not None
+        return self.key.get_secret_value().strip()
 
     async def put(self, url: str, content: AsyncIterator[bytes], *, size: int, content_type: str) -> Reply:
         """Send a file's bytes, without the key."""

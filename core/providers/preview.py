@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
@@ -72,6 +72,11 @@ class PreviewProvider:
     async def status(self, job: Job) -> Status:
         """Where the render stands; one that died is started again, and so is one whose folder is gone."""
         return await asyncio.to_thread(self._status, job)
+
+    async def watch(self, job: Job) -> AsyncIterator[None]:
+        """Nothing: a look at the progress file costs less."""
+        for _ in ():
+            yield
 
     async def result(self, job: Job) -> Output | None:
         """The path of the video, with the plan's words as facts."""

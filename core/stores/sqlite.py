@@ -5,7 +5,7 @@ import json
 import queue
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -148,6 +148,14 @@ class SqliteJobStore:
             for job in jobs:
                 with contextlib.suppress(StaleJob, NotFound):
                     _save(db, job.with_(lease_owner=None, lease_until=None), now, "")
+
+    def wake(self, job_ids: Collection[str], now: datetime) -> None:
+        marks = ", ".join("?" * len(job_ids))
+        with self._write() as db:
+            db.execute(
+                f"update jobs set due_at = min(due_at, ?) where is_open = 1 and id in ({marks})",  # noqa: S608
+                (_text(now), *job_ids),
+            )
 
     def patch(self, job_id: str, now: datetime, wishes: Wishes, why: str = "") -> Job:
         given = {name: value for name, value in asdict(wishes).items() if value is not None}
