@@ -76,6 +76,11 @@ class Intake:
         with self.media.local(key) as path:
             return video.first_frame(path)
 
+    def stored_picture(self, key: str) -> Picture:
+        """A still that is stored already, as a form holds it. Raises NotFound."""
+        data = self.media.read(key)
+        return Picture(key, *images.dimensions(data), len(data), ())
+
     def picture_size(self, key: str) -> tuple[int, int]:
         """Width and height of a stored still in pixels. Raises NotFound."""
         return images.dimensions(self.media.read(key))

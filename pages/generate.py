@@ -7,11 +7,11 @@ from uuid import uuid4
 import streamlit as st
 
 from core import samples
-from core.errors import AppError, InvalidForm
+from core.errors import AppError, AskedBefore, InvalidForm
 from core.jobs.job import Job
 from core.models.spec import Choice, Clips, Estimate, ModelSpec, Still
 from core.studio import Place, current
-from pages.parts import card, clips, form, identity, live, still, words
+from pages.parts import card, clips, draft, form, identity, live, still, words
 
 PAINTED = "takes.painted"
 HEAD_START_S = 0.03  # a frame or two of a browser
@@ -47,6 +47,7 @@ def _let_the_head_paint() -> None:
 
 
 def _form(spec: ModelSpec, owner: str) -> None:
+    draft.bar(spec)
     place = _place(spec)
     if spec.notice:
         st.info(spec.notice)
@@ -125,19 +126,42 @@ def _generate(spec: ModelSpec, owner: str, place: Place, values: dict[str, Any],
     estimate = current().estimate(spec, values, place.provider)
     verb = "Splice" if any(isinstance(field.kind, Clips) for field in spec.fields) else "Generate"
     # Not a callback: its arguments would be those of the run before, and a click may come together with the last words.
+    # The nonce is in the key: a second click on the button that was shown is about that button, which is gone by then.
     if st.button(
         f"{verb} · {estimate}" if estimate else verb,
-        key=f"{spec.slug}.generate",
+        key=f"{spec.slug}.generate.{nonce}",
         type="primary",
         icon=":material/auto_awesome_motion:",
         width="stretch",
     ):
-        _submit(spec, owner, place.provider, values, options, nonce)
+        _submit(spec, owner, place.provider, values, options, nonce, again=False)
         st.rerun()
     whole = st.session_state.get(f"{spec.slug}.errors", {}).get("")
     if whole:
         st.error(whole, icon=":material/error:")
+    if _twin(spec, values, options, place, nonce):
+        _submit(spec, owner, place.provider, values, options, nonce, again=True)
+        st.rerun()
     _basis(estimate)
+    st.caption(words.plain(words.usually(current().pace(spec.slug, place.provider))))
+
+
+def _twin(spec: ModelSpec, values: dict[str, Any], options: dict[str, Any], place: Place, nonce: str) -> bool:
+    """The same was asked a moment ago: that take is offered. True if another one is wanted all the same."""
+    key = f"{spec.slug}.twin"
+    twin = st.session_state.get(key)
+    if not twin or twin["asked"] != (values, options, place.provider):
+        st.session_state.pop(key, None)  # the form says something else by now
+        return False
+
+    def show() -> None:
+        st.session_state[f"{spec.slug}.opened"] = twin["job"]
+        st.session_state.pop(key, None)
+
+    st.warning(twin["message"], icon=":material/content_copy:")
+    with st.container(horizontal=True):
+        st.button("Show that take", key=f"{spec.slug}.twin-show", icon=":material/visibility:", on_click=show)
+        return st.button("Make another one", key=f"{spec.slug}.twin-again.{nonce}", icon=":material/add:")
 
 
 def _basis(estimate: Estimate | None) -> None:
@@ -146,19 +170,40 @@ def _basis(estimate: Estimate | None) -> None:
 
 
 def _submit(
-    spec: ModelSpec, owner: str, provider: str, values: dict[str, Any], options: dict[str, Any], nonce: str
+    spec: ModelSpec,
+    owner: str,
+    provider: str,
+    values: dict[str, Any],
+    options: dict[str, Any],
+    nonce: str,
+    *,
+    again: bool,
 ) -> None:
     """Write the job. What was typed stays in the form, whether that works or not."""
     errors: dict[str, str] = {}
+    twin: dict[str, Any] | None = None
     try:
-        job = current().create(owner, spec.slug, values, provider=provider, options=options, nonce=nonce)
+        job = current().create(
+            owner,
+            spec.slug,
+            values,
+            provider=provider,
+            options=options,
+            nonce=nonce,
+            parent_id=draft.parent(spec),
+            again=again,
+        )
     except InvalidForm as exc:
         errors = exc.fields
+    except AskedBefore as exc:
+        twin = {"job": exc.job_id, "message": exc.message, "asked": (values, options, provider)}
     except AppError as exc:
         errors = {"": exc.message}
     else:
         st.session_state[f"{spec.slug}.nonce"] = uuid4().hex
         st.session_state[f"{spec.slug}.opened"] = job.id
+        draft.forget(spec)
+    st.session_state[f"{spec.slug}.twin"] = twin
     st.session_state[f"{spec.slug}.errors"] = errors
     st.session_state[f"{spec.slug}.{provider}.errors"] = errors
 
@@ -169,6 +214,8 @@ def _submit(
 @st.fragment
 def _takes(spec: ModelSpec, owner: str) -> None:
     """The opened take, large, and the recent ones below; runs again by itself while one of them is live."""
+    if st.session_state.pop(draft.GO, None) is not None:
+        st.rerun()  # the form stands outside of this fragment
     rows = live.jobs(owner)
     takes = rows.newest(spec.slug)
     if not takes:
@@ -179,7 +226,7 @@ def _takes(spec: ModelSpec, owner: str) -> None:
     strip = st.container(key="strip")
     clock = st.container(key="clock") if rows.any_live(spec.slug) else None
     with stage:
-        card.opened(owner, opened, "stage")
+        card.opened(owner, opened, "stage", lambda job_id: _open(spec, job_id))
     others = [job for job in takes if job.id != opened.id][:STRIP]
     if others:
         with strip, st.grid("auto", min_column_width=190, gap="medium", key="recent"):

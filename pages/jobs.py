@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import NotFound
-from core.jobs.job import Job, State, utc_now
+from core.jobs.job import Event, Job, State, utc_now
 from core.studio import current
-from pages.parts import card, identity, live, player, words
+from pages.parts import actions, card, draft, identity, live, player, words
 
 GALLERY = 24  # players on the page; each loads nothing before it is pressed
 MEDIA_KEY = re.compile(r"[0-9a-f]{64}\.\w+")
@@ -33,6 +33,7 @@ def render() -> None:
 @st.fragment
 def _live_page(owner: str) -> None:
     """Everything that changes; runs again by itself while a job is live. Each part has its slot, so nothing jumps."""
+    draft.go()
     rows = live.jobs(owner)
     opened_slot = st.container(key="opened")
     history_slot = st.container(key="history")
@@ -62,7 +63,7 @@ def _opened(owner: str, rows: live.Jobs, job_id: str) -> None:
     with st.container(key=f"opened-{job.id}", border=True):
         left, right = st.columns([7, 5], gap="large")
         with left:
-            card.opened(owner, job, "opened")
+            card.opened(owner, job, "opened", _open)
         with right:
             with st.container(horizontal=True, horizontal_alignment="right"):
                 st.button("Close", key="jobs.close", icon=":material/close:", type="tertiary", on_click=_close)
@@ -91,15 +92,29 @@ def _inputs(job: Job) -> None:
 
 
 def _timeline(owner: str, job: Job) -> None:
+    """When it moved, and why; notes of what happened in between are indented."""
     st.markdown("**Timeline**")
-    lines = [
-        f"{event.at:%H:%M:%S}  {words.LOOKS[event.to_state].word}{f' ({event.why})' if event.why else ''}"
-        for event in current().history(owner, job.id)
-    ]
-    st.code("\n".join(lines), language=None, wrap_lines=True)
+    events = current().history(owner, job.id)
+    st.code("\n".join(timeline(events)), language=None, wrap_lines=True)
     if job.logs:
         with st.expander("Log"):
             st.code("\n".join(job.logs), language=None, wrap_lines=True)
+
+
+def timeline(events: list[Event]) -> list[str]:
+    """One line an event, with the day wherever it changes. Times are UTC."""
+    lines: list[str] = []
+    day = ""
+    for event in events:
+        if f"{event.at:%d %b %Y}" != day:
+            day = f"{event.at:%d %b %Y}"
+            lines.append(f"{day}, UTC")
+        moved = event.from_state is not event.to_state
+        said = (
+            f"{words.LOOKS[event.to_state].word}{f' ({event.why})' if event.why else ''}" if moved else f"  {event.why}"
+        )
+        lines.append(f"{event.at:%H:%M:%S}  {said}")
+    return lines
 
 
 def _history(takes: list[Job], owner: str) -> None:
@@ -133,7 +148,7 @@ def table(takes: list[Job], now: datetime) -> pd.DataFrame:
         return {
             "Open": "Open",
             "Picture": player.address(job, picture) if job.video or job.still else None,
-            "State": words.state_line(job),
+            "State": words.state_line(job, live.ahead(job)),
             "Model": card.model_title(job),
             "Prompt": words.short(job.prompt, 200),
             "Ran on": current().provider_title(job.provider),
@@ -168,7 +183,7 @@ def _gallery(takes: list[Job], owner: str) -> None:
                 card.small(owner, job, "tile")
                 with st.container(horizontal=True):
                     st.button("Open", key=f"tile.open.{job.id}", type="tertiary", on_click=_open, args=(job.id,))
-                    card.cancel_button(owner, job, "tile")
+                    actions.cancel(owner, job, "tile")
 
 
 def _open_row() -> None:

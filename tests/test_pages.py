@@ -9,10 +9,11 @@ import pytest
 import streamlit as st
 from google.protobuf.text_format import MessageToString
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from core import samples
 from core.errors import Charged
-from core.jobs.job import Job, JobError, State, Video, utc_now
+from core.jobs.job import ENDED, NEVER, Job, JobError, State, Video, utc_now
 from core.jobs.store import JobQuery
 from core.models import MODELS
 from core.models.spec import ClipItem, ModelSpec
@@ -147,8 +148,14 @@ def everything(page: AppTest) -> str:
     return "\n".join([*sent, *(table.value.to_string() for table in page.dataframe)])
 
 
+def generate_button(page: AppTest, slug: str) -> Button:
+    """The button as it is shown; its key ends with the nonce of this rendering."""
+    [button] = [button for button in page.button if str(button.key).startswith(f"{slug}.generate.")]
+    return button
+
+
 def generate_label(page: AppTest, slug: str) -> str:
-    return page.button(key=f"{slug}.generate").label
+    return generate_button(page, slug).label
 
 
 def captions(page: AppTest) -> str:
@@ -277,7 +284,7 @@ def test_an_unpublished_price_is_never_nothing() -> None:
 def test_generate_writes_one_job() -> None:
     page = filled(prompt="The lamp turns. Slow push in.")
     still = page.session_state["lucy14b.image"].picture.key
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     [job] = stored()
     assert (job.owner, job.model, job.provider, job.state) == (OWNER, "lucy14b", "preview", State.WAITING)
     assert job.inputs == {
@@ -291,8 +298,13 @@ def test_generate_writes_one_job() -> None:
     assert clean(page).text_area(key="lucy14b.prompt").value == "The lamp turns. Slow push in."
     page.run()
     assert len(stored()) == 1, "a refresh sends nothing"
-    page.button(key="lucy14b.generate").click().run()
-    assert len(stored()) == 2, "a second click is a second take"
+    generate_button(page, "lucy14b").click().run()
+    assert len(stored()) == 1, "the same again within ten minutes was made without a word"
+    assert "exactly this a moment ago" in page.warning[0].value
+    again = next(button for button in page.button if str(button.key).startswith("lucy14b.twin-again."))
+    again.click().run()
+    assert len(stored()) == 2, "“Make another one” is a second take"
+    assert not clean(page).warning
 
 
 @pytest.mark.usefixtures("with_key")
@@ -301,7 +313,7 @@ def test_generate_takes_what_stands_in_the_form_at_the_click() -> None:
     page = filled()
     page.text_area(key="lucy14b.prompt").set_value("The newest words.")
     page.get("button_group")[0].set_value("preview")
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     [job] = stored()
     assert (job.prompt, job.provider) == ("The newest words.", "preview")
     assert not errors(clean(page))
@@ -311,7 +323,7 @@ def test_generate_takes_what_stands_in_the_form_at_the_click() -> None:
 def test_every_model_generates_from_its_samples(spec: ModelSpec) -> None:
     page = model_page(spec.slug).run()
     page.button(key=f"{spec.slug}.try").click().run()
-    page.button(key=f"{spec.slug}.generate").click().run()
+    generate_button(page, spec.slug).click().run()
     [job] = stored()
     assert not errors(clean(page))
     assert job.model == spec.slug
@@ -321,10 +333,10 @@ def test_every_model_generates_from_its_samples(spec: ModelSpec) -> None:
 @pytest.mark.usefixtures("with_key")
 def test_generate_sends_to_the_place_that_is_chosen() -> None:
     page = filled()
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     page.get("button_group")[0].set_value("preview").run()
     assert generate_label(page, "lucy14b") == "Generate · free"
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     here, hosted = stored()
     assert (hosted.provider, hosted.cost_estimate_usd) == ("fal", 0.8)
     assert (here.provider, here.cost_estimate_usd) == ("preview", 0.0)
@@ -336,14 +348,14 @@ def test_generate_sends_to_the_place_that_is_chosen() -> None:
 )
 def test_a_bad_prompt_is_said_beside_it_and_kept(prompt: str, says: str) -> None:
     page = filled(prompt=prompt)
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     [message] = errors(clean(page))
     assert says in message
     assert stored() == []
     assert page.text_area(key="lucy14b.prompt").value == prompt
     assert page.session_state["lucy14b.image"].picture
     page.text_area(key="lucy14b.prompt").set_value("Better.").run()
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     assert errors(clean(page)) == []
     assert len(stored()) == 1
 
@@ -351,7 +363,7 @@ def test_a_bad_prompt_is_said_beside_it_and_kept(prompt: str, says: str) -> None
 def test_a_missing_still_is_said_beside_it() -> None:
     page = model_page("lucy14b").run()
     page.text_area(key="lucy14b.prompt").set_value("Keep me.").run()
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     [message] = errors(clean(page))
     assert message.startswith("Choose a still")
     assert stored() == []
@@ -362,7 +374,7 @@ def test_a_still_that_is_gone_from_the_store(tmp_path: Path) -> None:
     page = filled()
     for file in (tmp_path / "data" / "media").rglob("*.jpg"):
         file.unlink()
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     assert any("no longer stored" in message for message in errors(clean(page)))
     assert stored() == []
 
@@ -370,7 +382,7 @@ def test_a_still_that_is_gone_from_the_store(tmp_path: Path) -> None:
 # --- takes on the stage --------------------------------------------------------------------------------------------
 
 ENDS: dict[State, tuple[dict[str, Any], str]] = {
-    State.WAITING: ({}, "Waiting for a slot"),
+    State.WAITING: ({}, "Next for a slot"),
     State.SUBMITTING: ({}, "Sending"),
     State.QUEUED: ({"position": 3}, "In line, 3 ahead"),
     State.RUNNING: ({"progress": 0.42, "eta_s": 12.0}, "42%"),
@@ -382,7 +394,7 @@ ENDS: dict[State, tuple[dict[str, Any], str]] = {
         "Failed",
     ),
     State.UNKNOWN: (
-        {"error": JobError(kind="timeout", message="The answer was lost.", charged=Charged.MAYBE)},
+        {"error": JobError(kind="timeout", message="The answer was lost.", charged=Charged.MAYBE), "due_at": NEVER},
         "Outcome unknown",
     ),
 }
@@ -395,14 +407,16 @@ def test_each_state_shows_on_the_stage_and_on_the_jobs_page(state: State) -> Non
     for page in (model_page("lucy14b").run(), jobs_page(job.id).run()):
         clean(page)
         assert word in everything(page)
-        assert ("cancel." + job.id in " ".join(str(b.key) for b in page.button)) == job.is_open
+        buttons = " ".join(str(b.key) for b in page.button)
+        assert ("cancel." + job.id in buttons) == (state not in ENDED)
+        assert ("retry." + job.id in buttons) == (state in (State.FAILED, State.CANCELLED))
+        assert ("attach." + job.id in buttons) == ("resend." + job.id in buttons) == (state is State.UNKNOWN)
         assert bool(page.get("video")) == (state is State.SUCCEEDED)
         match state:
             case State.FAILED:
                 assert errors(page) == ["The prompt was refused. Not charged."]
             case State.UNKNOWN:
-                assert "It may have been charged." in page.warning[0].value
-                assert "before you send it again" in page.warning[0].value
+                assert page.warning[0].value == "The answer was lost. It may have been charged."
             case _:
                 assert not page.error
                 assert not page.warning
@@ -455,7 +469,7 @@ def test_ugly_prompts_are_shown_as_text(prompt: str, state: State) -> None:
 @pytest.mark.parametrize("prompt", UGLY.values(), ids=UGLY)
 def test_ugly_prompts_can_be_typed(prompt: str) -> None:
     page = filled(prompt=prompt[:1500])
-    page.button(key="lucy14b.generate").click().run()
+    generate_button(page, "lucy14b").click().run()
     clean(page)
     assert page.text_area(key="lucy14b.prompt").value == prompt[:1500]
     assert len(stored()) == (1 if prompt else 0)
@@ -550,7 +564,7 @@ def test_splice_arranges_and_submits() -> None:
     assert labels(clean(page)) == ["Hot-air balloon", "Valley at sunrise"]
     page.number_input[0].set_value(1.5).run()
     assert generate_label(page, "splice") == "Splice · free"
-    page.button(key="splice.generate").click().run()
+    generate_button(page, "splice").click().run()
     [job] = stored()
     assert [(clip["label"], clip["seconds"]) for clip in job.inputs["clips"]] == [
         ("Hot-air balloon", 1.5),
@@ -564,7 +578,7 @@ def test_splice_arranges_and_submits() -> None:
 def test_splice_of_one_clip_is_refused() -> None:
     page = model_page("splice").run()
     page.button(key="splice.clips.sample.valley").click().run()
-    page.button(key="splice.generate").click().run()
+    generate_button(page, "splice").click().run()
     assert errors(clean(page)) == ["Choose 2 to 10 clips."]
     assert stored() == []
 
@@ -573,7 +587,7 @@ def test_splice_of_one_clip_is_refused() -> None:
 def test_splice_at_fal_says_what_fal_cannot_do() -> None:
     page = model_page("splice").run()
     page.button(key="splice.try").click().run()
-    page.button(key="splice.generate").click().run()
+    generate_button(page, "splice").click().run()
     [message] = errors(clean(page))
     assert "no stills" in message
     assert stored() == []

@@ -61,6 +61,10 @@ class Desk:
         """When a job moved, and why. Raises NotFound."""
         return self._store.events([self.get(owner, job_id).id])
 
+    def has_provider(self, name: str) -> bool:
+        """Whether jobs of this provider can be worked on here."""
+        return name in self._providers
+
     def places_in_line(self, provider: str) -> dict[str, int]:
         """The jobs that wait for one of our slots at this provider: their ids, and how many are ahead of each."""
         return {job_id: ahead for ahead, job_id in enumerate(self._archive.line(provider))}

@@ -215,7 +215,8 @@ class Steps:
             return
         error = JobError(
             kind="interrupted",
-            message=f"Takes stopped while this was being sent, so we do not know whether {provider.title} has it.",
+            message=f"Takes stopped while this was being sent, so nobody knows whether {provider.title} has it. It is not "
+            "sent again by itself. Look for it there and attach its request id, or send it again knowingly.",
             charged=Charged.MAYBE,
         )
         self._lost(held, provider, "interrupted while sending", error)

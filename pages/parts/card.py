@@ -1,13 +1,15 @@
 """One job on a page: the large view of the opened one, and the small card in a list."""
 
+import json
+
 import streamlit as st
 
-from core.errors import NotFound
-from core.jobs.job import Job, State, utc_now
+from core.jobs.job import ENDED, NEVER, Job, State, utc_now
+from core.jobs.truth import cancel_came_to
 from core.models import MODELS
 from core.preview import LABEL
 from core.studio import current
-from pages.parts import player, words
+from pages.parts import actions, live, player, words
 
 
 def model_title(job: Job) -> str:
@@ -19,37 +21,19 @@ def model_title(job: Job) -> str:
 def badge(job: Job) -> None:
     """The job's state as a coloured word."""
     look = words.LOOKS[job.state]
-    st.badge(words.state_line(job), icon=look.icon, color=look.color)  # type: ignore[arg-type]
+    st.badge(words.state_line(job, live.ahead(job)), icon=look.icon, color=look.color)  # type: ignore[arg-type]
 
 
-def cancel_button(owner: str, job: Job, where: str) -> None:
-    """Ends a job that is open, with what that costs."""
-    if not job.is_open:
-        return
-    free = job.state in (State.WAITING, State.QUEUED) or job.provider == "preview"
-    told = "Free: nothing was made yet." if free else "It may finish all the same; then its video is kept."
-    st.button(
-        "Cancel",
-        key=f"{where}.cancel.{job.id}",
-        icon=":material/close:",
-        help=told,
-        disabled=job.cancel_requested or job.state is State.SAVING,
-        on_click=_cancel,
-        args=(owner, job.id),
-    )
-
-
-def _cancel(owner: str, job_id: str) -> None:
-    try:
-        current().cancel(owner, job_id)
-    except NotFound as exc:
-        st.toast(exc.message)
-
-
-def opened(owner: str, job: Job, where: str) -> None:
+def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
     """The take in full: player or progress, what it is, and what can be done with it.
 
     Every part has its own slot, so that a line that comes or goes moves no player.
+
+    Args:
+        owner: who looks.
+        job: the take.
+        where: start of the widget keys.
+        opens: brings another take on the stage, such as a retry.
     """
     head = st.container(key=f"{where}-head", horizontal=True, vertical_alignment="center")
     stage = st.container(key=f"{where}-stage-{job.id}")
@@ -68,10 +52,12 @@ def opened(owner: str, job: Job, where: str) -> None:
     with below:
         _progress(job)
         _outcome(job)
+        actions.settle(owner, job, where, opens)
         if job.prompt:
             st.text(words.short(job.prompt, 400))
         _facts(job)
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, key=f"{where}-actions-{job.id}"):
+            actions.again(owner, job, where, opens)
             if job.video is not None:
                 st.link_button(
                     "Download",
@@ -79,33 +65,50 @@ def opened(owner: str, job: Job, where: str) -> None:
                     icon=":material/download:",
                     key=f"{where}.download.{job.id}",
                 )
-            cancel_button(owner, job, where)
+            actions.reorder(owner, job, where)
+            actions.cancel(owner, job, where)
+            if job.state in ENDED:
+                actions.star(owner, job, where)
 
 
 def _progress(job: Job) -> None:
+    """What is known of a job that is under way: how far, how long, what stands in its way, what became of a cancel."""
+    came_to = cancel_came_to(job, current().provider_title(job.provider))
+    if came_to:
+        st.caption(f":material/cancel: {words.plain(came_to)}")
     if not job.is_open:
         return
     if job.progress is not None:
         st.progress(min(max(job.progress, 0.0), 1.0))
     if job.trouble:
         st.caption(f":material/sync_problem: {words.plain(job.trouble)}")
+    wait = words.wait(job, current().pace(job.model, job.provider), utc_now())
+    if wait:
+        overdue = wait.startswith("Overdue")
+        st.caption(f"{':material/schedule:' if not overdue else ':orange[:material/alarm:]'} {words.plain(wait)}")
+    if job.state is State.WAITING and not current().has_provider(job.provider):
+        st.warning(f"This installation has no provider “{words.plain(job.provider)}”. Cancel it, or bring that back.")
 
 
 def _outcome(job: Job) -> None:
+    """Why there is no video: what happened, whether it cost anything, and the provider's own words folded away."""
     if job.error is None:
         return
     charge = "" if job.provider == "preview" else f" {words.CHARGED[job.error.charged]}"
     text = f"{words.plain(job.error.message)}{charge}"
-    if job.state is State.UNKNOWN:
-        st.warning(
-            f"{text} Look for it at fal.ai/dashboard before you send it again: it may have been accepted and paid.",
-            icon=":material/help:",
-        )
-    elif job.state is State.FAILED:
-        st.error(text, icon=":material/error:")
+    match job.state:
+        case State.UNKNOWN:
+            looks = " It is looked for in fal's records by itself, too." if job.due_at < NEVER else ""
+            st.warning(f"{text}{looks}", icon=":material/help:")
+        case State.FAILED:
+            st.error(text, icon=":material/error:")
+        case State.CANCELLED:
+            st.info(text, icon=":material/cancel:")
     if job.error.raw:
         with st.expander("What the provider said"):
-            st.code(str(job.error.raw), language=None, wrap_lines=True)
+            st.code(
+                json.dumps(job.error.raw, indent=2, ensure_ascii=False, default=str), language="json", wrap_lines=True
+            )
 
 
 def _facts(job: Job) -> None:

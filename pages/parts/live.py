@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit_autorefresh import st_autorefresh
 
-from core.jobs.job import Job
+from core.jobs.job import Job, State
 from core.jobs.store import JobQuery
 from core.studio import current
 
@@ -19,6 +19,7 @@ class Jobs:
         self.owner = owner
         self._rows: dict[str, Job] = {}
         self._seen = -1
+        self._ahead: dict[str, int] = {}
 
     def refresh(self) -> None:
         """Read the first page once, afterwards only rows changed since."""
@@ -33,6 +34,10 @@ class Jobs:
             self._seen = max(self._seen, row.version)
         if len(self._rows) > 2 * PAGE:
             self._rows = {job.id: job for job in self.newest()[:PAGE]}
+        waited_for = {job.provider for job in self._rows.values() if job.state is State.WAITING}
+        self._ahead = {}
+        for provider in waited_for:
+            self._ahead |= studio.places_in_line(provider)
 
     def newest(self, model: str | None = None) -> list[Job]:
         """The rows, newest first."""
@@ -41,6 +46,10 @@ class Jobs:
 
     def get(self, job_id: str) -> Job | None:
         return self._rows.get(job_id)
+
+    def ahead(self, job: Job) -> int | None:
+        """How many jobs, of everybody, are before a waiting one in our own line."""
+        return self._ahead.get(job.id)
 
     def any_live(self, model: str | None = None) -> bool:
         return any(job.is_open for job in self._rows.values() if model is None or job.model == model)
@@ -53,6 +62,12 @@ def jobs(owner: str) -> Jobs:
         cached = st.session_state[CACHE] = Jobs(owner)
     cached.refresh()
     return cached
+
+
+def ahead(job: Job) -> int | None:
+    """How many are before a job in our own line, as this session last saw it; None where it does not wait there."""
+    cached = st.session_state.get(CACHE)
+    return cached.ahead(job) if isinstance(cached, Jobs) else None
 
 
 def keep_fresh(key: str) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from core.errors import Charged
 from core.jobs.job import Job, State
+from core.jobs.pace import Pace
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,18 @@ CHARGED = {
 }
 
 
-def state_line(job: Job) -> str:
-    """The state with what is known of it: place in line, percent, seconds left. Nothing is invented."""
+def state_line(job: Job, ahead: int | None = None) -> str:
+    """The state with what is known of it: place in line, percent, seconds left. Nothing is invented.
+
+    Args:
+        job: the job.
+        ahead: how many are before it in our own line, where that is known.
+    """
     word = LOOKS[job.state].word
     if job.cancel_requested and job.is_open:
         word = f"{word} · cancel asked for"
+    if job.state is State.WAITING and ahead is not None:
+        word = "Next for a slot" if ahead == 0 else f"Waiting for a slot, {ahead} ahead"
     if job.state is State.WAITING and job.stage:
         word = job.stage
     if job.state is State.QUEUED and job.position is not None:
@@ -52,6 +60,34 @@ def state_line(job: Job) -> str:
         if job.eta_s is not None and job.eta_s >= 1:
             word += f" · about {seconds(job.eta_s)} left"
     return word
+
+
+def wait(job: Job, pace: Pace, now: datetime) -> str:
+    """What an open job may still take, or since when it is overdue; "" where nothing can be told.
+
+    Args:
+        job: the job.
+        pace: of its model, for a job that has not been accepted yet.
+        now: the time, UTC.
+    """
+    if not job.is_open or job.eta_s is not None:
+        return ""
+    late_at = job.late_at
+    if late_at is None or job.usual_s is None or job.submitted_at is None:
+        return usually(pace)
+    if now > late_at:
+        return f"Overdue since {late_at:%H:%M:%S} UTC; it is still followed. {usually(pace)}"
+    left = job.usual_s - (now - job.submitted_at).total_seconds()
+    if pace.sample and left >= 1 and job.state is State.RUNNING:
+        return f"About {seconds(left)} left. {usually(pace)}"
+    return usually(pace)
+
+
+def usually(pace: Pace) -> str:
+    """How long jobs of a model take, as measured here or as stated."""
+    if pace.sample:
+        return f"Usually ready in {seconds(pace.usual_s)} (the last {pace.sample} here)."
+    return f"Usually ready in {seconds(pace.quick_s)} to {seconds(pace.slow_s)}, as stated."
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -109,7 +109,7 @@ def test_a_lost_answer_is_never_sent_again(visitor: Visitor, tmp_path: Path) -> 
             app.start()
             visit.open("/lucy14b")
             expect(visit.state("Outcome unknown")).to_be_visible()
-            expect(visit.page.get_by_text("before you send it again")).to_be_visible()
+            expect(visit.page.get_by_text("attach its request id")).to_be_visible()
         assert len(fal.calls("submit")) == len(fal.accepted) == 1
 
 

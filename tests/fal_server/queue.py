@@ -22,7 +22,8 @@ KEEP_ALIVE_S = 15.0  # fal's comment line in a status stream
 
 @dataclass
 class Accepted:
-    """A submit that was taken: a paid job. `looks` counts status calls; `ending` is None for a good end."""
+    """A submit that was taken: a paid job. `at` is in seconds of `time.monotonic`; `looks` counts status calls;
+    `ending` is None for a good end; `run_s` is its own run length, where that is not the queue's."""
 
     request_id: str
     endpoint: str
@@ -32,6 +33,7 @@ class Accepted:
     looks: int = 0
     ending: Ending | None = None
     ended: bool = False
+    run_s: float | None = None
 
     @property
     def app(self) -> str:
@@ -74,10 +76,26 @@ class Queue:
     accepted: list[Accepted] = field(default_factory=list)
     files: dict[str, StoredFile] = field(default_factory=dict)
     endings: deque[Ending] = field(default_factory=deque)
+    _by_id: dict[str, Accepted] = field(default_factory=dict, repr=False)
+
+    def accept(self, job: Accepted) -> Accepted:
+        """Take a job, as a submit does."""
+        self._by_id[job.request_id] = job
+        self.accepted.append(job)
+        return job
 
     def job(self, request_id: str) -> Accepted | None:
         """The accepted job with this id."""
-        return next((job for job in list(self.accepted) if job.request_id == request_id), None)
+        return self._by_id.get(request_id)
+
+    def done_at(self, job: Accepted) -> float:
+        """When the job's time is up, in seconds of `time.monotonic`."""
+        return job.at + self.queue_s + (self.run_s if job.run_s is None else job.run_s)
+
+    def urls(self, job: Accepted) -> dict[str, str]:
+        """The addresses that a submit returns."""
+        base = f"{self.reply_base or self.url}/{job.app}/requests/{job.request_id}"
+        return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 
     def answer(self, op: str, request: Request) -> Answer:
         """Do what a call asks for."""
@@ -146,30 +164,26 @@ class Queue:
             job.ending = Ending(422, {"detail": wrong}, {"X-Fal-Retryable": "false"}, error="Invalid status code: 422")
         elif self.endings:
             job.ending = self.endings.popleft()
-        self.accepted.append(job)
+        self.accept(job)
         reply = {
             "status": "IN_QUEUE",
             "request_id": job.request_id,
-            **self._urls(job),
+            **self.urls(job),
             "queue_position": self._place(job),
         }
         return as_json(reply, x_fal_request_id=job.request_id)
-
-    def _urls(self, job: Accepted) -> dict[str, str]:
-        base = f"{self.reply_base or self.url}/{job.app}/requests/{job.request_id}"
-        return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 
     def _place(self, job: Accepted) -> int:
         left_s = self.queue_s - (time.monotonic() - job.at)
         return max(self.queue_polls - job.looks, int(left_s) + 1 if left_s > 0 else 0, 1) - 1
 
     def _state(self, job: Accepted) -> str:
-        age = time.monotonic() - job.at
+        now = time.monotonic()
         if job.ended:
             return "COMPLETED"
-        if age < self.queue_s or job.looks < self.queue_polls:
+        if now < job.at + self.queue_s or job.looks < self.queue_polls:
             return "IN_QUEUE"
-        if age < self.queue_s + self.run_s or job.looks < self.queue_polls + self.run_polls:
+        if now < self.done_at(job) or job.looks < self.queue_polls + self.run_polls:
             return "IN_PROGRESS"
         return "COMPLETED"
 
@@ -179,7 +193,7 @@ class Queue:
             {"message": line, "timestamp": "2026-09-01T12:00:00.000000", "level": "INFO", "source": "USER"}
             for line in self.logs
         ]
-        said: dict[str, Any] = {"status": state, "request_id": job.request_id, **self._urls(job)}
+        said: dict[str, Any] = {"status": state, "request_id": job.request_id, **self.urls(job)}
         said["logs"] = (lines if state != "IN_QUEUE" else []) if logs else None
         if state == "IN_QUEUE":
             said["queue_position"] = self._place(job)
