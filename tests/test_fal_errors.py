@@ -107,7 +107,7 @@ def test_a_policy_refusal_that_names_no_input_says_so() -> None:
 
 
 def test_plain_text_and_unknown_types_are_quoted() -> None:
-    assert verdict("Kling says no").message == "fal refused the request (422). fal says: “Kling says no”"
+    assert verdict("Kling says no").message == "fal refused the request (422). fal says: “Kling says no”."
     assert (
         verdict([{"loc": ["body", "prompt"], "msg": "too poetic", "type": "new_type"}]).message
         == "“Prompt” cannot be used: “too poetic”"

@@ -416,7 +416,8 @@ def test_each_state_shows_on_the_stage_and_on_the_jobs_page(state: State) -> Non
             case State.FAILED:
                 assert errors(page) == ["The prompt was refused. Not charged."]
             case State.UNKNOWN:
-                assert page.warning[0].value == "The answer was lost. It may have been charged."
+                assert page.warning[0].value == "The answer was lost."
+                assert "If it was charged: about" in captions(page).replace("\\", "")
             case _:
                 assert not page.error
                 assert not page.warning

@@ -95,7 +95,7 @@ class Desk:
         if job.state in ENDED:
             return job
         match job.state:
-            case State.WAITING:
+            case State.WAITING if not job.told_request_id:
                 error = JobError(kind="cancelled", message="Cancelled before anything was sent.")
                 ended = self._end(job, "cancelled before anything was sent", error)
             case State.SAVING:
@@ -120,7 +120,7 @@ class Desk:
         held = self._store.hold(job.id, "owner", now, HOLD_S)
         if held is None:
             return None
-        if held.state is not job.state:
+        if held.state is not job.state or held.told_request_id != job.told_request_id:
             self._store.put_back([held], now)
             return None
         gone = move(held, State.CANCELLED, now, lease_owner=None, lease_until=None, error=error)

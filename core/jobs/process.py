@@ -1,11 +1,13 @@
 """Names for workers from which another process of this computer can tell whether they are still alive."""
 
 import os
+import re
 import socket
 from pathlib import Path
 from uuid import uuid4
 
 _SEPARATOR = "/"
+_PID = re.compile("[1-9][0-9]{0,8}")  # anything else is no process number, and some of it would raise on the way
 
 
 def worker_name() -> str:
@@ -19,7 +21,7 @@ def is_dead(name: str) -> bool:
     False for one elsewhere, and wherever it cannot be told: its lease runs out by itself.
     """
     parts = name.split(_SEPARATOR)
-    if len(parts) != 4 or parts[0] != _place() or not parts[1].isdigit():
+    if len(parts) != 4 or parts[0] != _place() or not _PID.fullmatch(parts[1]):
         return False
     pid = int(parts[1])
     try:

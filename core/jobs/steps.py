@@ -54,6 +54,7 @@ LOOK_FIRST_S, LOOK_MOST_S = 30.0, 3600.0  # waits between two look-ups in a prov
 LOOK_DAYS = 7  # how long a lost answer is looked for; fal keeps records for 30 days
 CANCELLED_BY_USER = "client_cancelled"  # fal's error type of a request that was cancelled (fal.md 1.7)
 NOT_KNOWN = "request_not_found"  # a provider that denies a request it once accepted, or that somebody attached
+TOLD = "its webhook told the request id"
 NO_FILE = frozenset({"file_gone", "not_a_video", "bad_address"})
 
 
@@ -117,6 +118,10 @@ class Steps:
     # --- waiting and submitting -----------------------------------------------------------------------------------
 
     async def _submit(self, held: Held, provider: Provider) -> None:
+        if held.job.told_request_id:  # it had looked as if it were turned away, and a webhook tells that it was not
+            held.move(State.SUBMITTING, "it was accepted after all")
+            self._told(held)
+            return
         if held.job.cancel_requested:
             self._never_sent(held)
             return
@@ -136,10 +141,13 @@ class Steps:
             held.fail(ProviderRefused("missing", exc.message))
             return
         row = self._store.get(held.job.id)
-        if row is not None and row.cancel_requested:
+        if row is not None and row.cancel_requested and not row.told_request_id:
             self._never_sent(held)
             return
         held.move(State.SUBMITTING, "slot free")  # on disk before the request leaves
+        if held.job.told_request_id:  # the webhook came while the files were being sent
+            self._told(held)
+            return
         if not held.is_ours:  # the process was stopped for a while: others may think that it died while sending
             raise StaleJob("The lease ended before the job was sent.")
         try:
@@ -202,6 +210,10 @@ class Steps:
                     return
             await asyncio.sleep(RECEIPT_RETRY_S)
 
+    def _told(self, held: Held) -> None:
+        """A job that its provider has already, by its webhook: it is followed, and never sent again."""
+        held.move(State.QUEUED, TOLD, request_id=held.job.told_request_id)
+
     def _never_sent(self, held: Held) -> None:
         error = JobError(kind="cancelled", message="Cancelled before anything was sent.")
         held.move(State.CANCELLED, "cancelled before anything was sent", error=error)
@@ -215,8 +227,8 @@ class Steps:
             return
         error = JobError(
             kind="interrupted",
-            message=f"Takes stopped while this was being sent, so nobody knows whether {provider.title} has it. It is not "
-            "sent again by itself. Look for it there and attach its request id, or send it again knowingly.",
+            message=f"Takes stopped while this was being sent, so nobody knows whether {provider.title} has it, and charges for "
+            "it. It is not sent again by itself. Look for it there and attach its request id, or send it again knowingly.",
             charged=Charged.MAYBE,
         )
         self._lost(held, provider, "interrupted while sending", error)
@@ -225,14 +237,14 @@ class Steps:
         """The outcome of a submit is not known, unless a webhook has told it in the meantime."""
         row = self._store.get(held.job.id)
         if row is not None and row.told_request_id and held.job.state is State.SUBMITTING:
-            held.move(State.QUEUED, "its webhook told the request id", request_id=row.told_request_id)
+            held.move(State.QUEUED, TOLD, request_id=row.told_request_id)
             return
         due = held.now() + timedelta(seconds=LOOK_FIRST_S) if provider.keeps_records else NEVER
         held.move(State.UNKNOWN, why, error=error, due_at=due)
 
     async def _look_up(self, held: Held, provider: Provider) -> None:
         if held.job.told_request_id and held.job.told_request_id != held.job.request_id:
-            self._found(held, held.job.told_request_id, "its webhook told the request id")
+            self._found(held, held.job.told_request_id, TOLD)
             return
         lost_at = held.job.finished_at or held.job.created_at
         age = held.now() - lost_at

@@ -1,6 +1,6 @@
 """Where jobs are kept: two protocols over the same rows. Contract suite: `tests/contracts/test_job_store.py`."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,11 +16,13 @@ class JobQuery:
         owner: only this owner's; None for everybody's (command line and worker only).
         model: only this model's.
         states: only these states.
+        starred: only favourites, or only the others.
         fingerprint: only those that ask for the same (`core.jobs.job.fingerprint`).
         parent_id: only those that grew out of this job.
         since: only jobs created at this time or later.
         changed_since: only rows whose version is greater; then the order is by version, oldest change first.
         finished_before: only jobs that ended before this; then the order is by that time, oldest first.
+        after: with `finished_before`, only jobs beyond this (finished_at, id): the last row of the page before.
         before: only jobs created before this (created_at, id): the last row of the page before.
         limit: at most this many.
     """
@@ -28,11 +30,13 @@ class JobQuery:
     owner: str | None = None
     model: str | None = None
     states: frozenset[State] | None = None
+    starred: bool | None = None
     fingerprint: str | None = None
     parent_id: str | None = None
     since: datetime | None = None
     changed_since: int | None = None
     finished_before: datetime | None = None
+    after: tuple[datetime, str] | None = None
     before: tuple[datetime, str] | None = None
     limit: int = 50
 
@@ -114,7 +118,7 @@ class JobStore(Protocol):
         ...
 
     def events(self, job_ids: Iterable[str]) -> list[Event]:
-        """The history of these jobs, oldest first."""
+        """The history of these jobs, job by job, each in the order in which it happened."""
         ...
 
 
@@ -141,6 +145,6 @@ class JobArchive(Protocol):
         """Delete jobs and their history."""
         ...
 
-    def unused(self, keys: Iterable[str], besides: frozenset[str] = frozenset()) -> set[str]:
+    def unused(self, keys: Iterable[str], besides: Set[str] = frozenset()) -> set[str]:
         """Those of these media keys that no job uses, the jobs in `besides` not counted."""
         ...

@@ -23,11 +23,13 @@ class Watches:
     Args:
         providers: by their name.
         most: streams at once; 0 for none.
+        rest_s: seconds after a stream that ended, before that job gets another.
     """
 
-    def __init__(self, providers: Mapping[str, Provider], most: int = MOST) -> None:
+    def __init__(self, providers: Mapping[str, Provider], most: int = MOST, rest_s: float = REST_S) -> None:
         self._providers = providers
         self._most = most
+        self._rest_s = rest_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, float] = {}
         self._woken: set[str] = set()
@@ -68,6 +70,6 @@ class Watches:
         except Exception:
             log.exception("job %s: its stream ended in a way that is not foreseen; it is polled", job.id)
         finally:
-            self._resting[job.id] = time.monotonic() + REST_S
-            if self._tasks.get(job.id) is asyncio.current_task():
+            if self._tasks.get(job.id) is asyncio.current_task():  # else it was let go, and no other is wanted
                 del self._tasks[job.id]
+                self._resting[job.id] = time.monotonic() + self._rest_s

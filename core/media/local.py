@@ -9,12 +9,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 from uuid import uuid4
 
 from core.errors import NotFound, StorageFull
-from core.media.store import CONTENT_TYPES, Stored, key_of
+from core.media.store import CONTENT_TYPES, Listed, Stored, key_of
 
 KEY: Final = re.compile(r"[0-9a-f]{64}\.[a-z0-9]{2,4}")  # core.models.spec.MediaKey
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -47,7 +48,7 @@ class LocalMediaStore:
             StorageFull: the disk is full, or a quota is reached.
         """
         stored = _stored(key_of(data, extension), len(data))
-        if self.stat(stored.key) == stored:
+        if self._is_there(stored):
             return stored
         part = self._part()
         try:
@@ -78,10 +79,11 @@ class LocalMediaStore:
             size = file.tell()
             _flush(file.fileno())
         stored = _stored(f"{digest.hexdigest()}.{extension}", size)
-        if self.stat(stored.key) == stored:
+        if self._is_there(stored):
             path.unlink()
             return stored
         try:
+            os.utime(path)
             self._place(path, stored.key)
         except OSError as exc:
             if exc.errno != errno.EXDEV:
@@ -119,6 +121,18 @@ class LocalMediaStore:
         if KEY.fullmatch(key):
             self._path(key).unlink(missing_ok=True)
 
+    def keys(self) -> Iterator[Listed]:
+        """Every stored file, by key. What else lies in the folder is not told, and so never deleted by anybody."""
+        for folder in sorted(self.root.iterdir()):
+            if folder == self.parts or not folder.is_dir():
+                continue
+            for path in sorted(folder.iterdir()):
+                if not KEY.fullmatch(path.name) or path != self._path(path.name) or self.stat(path.name) is None:
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                    found = path.stat()
+                    yield Listed(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
     def sweep(self, older_than_s: float) -> int:
         """Remove what interrupted writes left behind.
 
@@ -135,6 +149,16 @@ class LocalMediaStore:
                     part.unlink()
                     gone += 1
         return gone
+
+    def _is_there(self, stored: Stored) -> bool:
+        """Whether the file is stored whole; if so, it counts as new from now on: somebody has just given it."""
+        if self.stat(stored.key) != stored:
+            return False
+        try:
+            os.utime(self._path(stored.key))
+        except FileNotFoundError:  # deleted at this moment
+            return False
+        return True
 
     def _path(self, key: str) -> Path:
         return self.root / key[:2] / key

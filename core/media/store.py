@@ -1,8 +1,10 @@
 """Where pictures and videos are kept: the protocol. Contract suite: `tests/contracts/test_media_store.py`."""
 
 import hashlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +26,21 @@ class Stored:
     key: str
     bytes: int
     content_type: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A stored file as a listing tells it.
+
+    Args:
+        key: its key.
+        bytes: its size.
+        modified: when it was last put or taken, UTC; the same bytes given again count.
+    """
+
+    key: str
+    bytes: int
+    modified: datetime
 
 
 def key_of(data: bytes, extension: str) -> str:
@@ -59,4 +76,8 @@ class MediaStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Forget a file; silent where there is none."""
+        ...
+
+    def keys(self) -> Iterator[Listed]:
+        """Every stored file, in any order. Files may be put and deleted while it runs; those may be left out or told."""
         ...

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import quote
@@ -36,7 +37,7 @@ from core.providers.base import (
     Status,
     TooLate,
 )
-from core.providers.fal_answer import Phase
+from core.providers.fal_answer import Phase, is_page
 from core.providers.fal_download import download
 from core.providers.fal_errors import LOST, from_response
 from core.providers.fal_http import (
@@ -60,6 +61,8 @@ MOST_LOG_LINES = 200  # of one status; models that print a line a step write tho
 NOT_YET = re.compile(r"still in (progress|queue)|not (yet )?(complete|finished|ready)", re.IGNORECASE)
 FILE_FACTS = ("content_type", "file_name", "file_size", "width", "height", "fps", "duration", "num_frames")
 BODY_FACTS = ("seed", "actual_prompt")
+BROKE_DOWN = "internal_server_error"  # fal's word for a model that failed without a word of its own
+PAGE_STARTS = (b"<html", b"<!doctype")  # of a proxy's page; a storage's own answer is empty, of whatever type
 
 
 class FalProvider:
@@ -142,7 +145,7 @@ class FalProvider:
             raise ProviderRefused(
                 "file_too_large", "fal's storage does not take a file of this size. Choose a smaller one."
             )
-        if not 200 <= stored.status < 300:
+        if not 200 <= stored.status < 300 or stored.body.lstrip()[:9].lower().startswith(PAGE_STARTS):
             message = f"fal's storage did not take the file ({stored.status}); it is tried again by itself."
             raise ProviderUnavailable("upload_failed", message, raw={"status": stored.status})
         return str(file_url)
@@ -260,16 +263,17 @@ class FalProvider:
         before: tuple[Any, Any] | None = None
         url = self._url(job, job.status_url, "/status") + "/stream"
         try:
-            async for line in self._lines.lines(url, quiet_s=self._timeouts.quiet_s):
-                if not line.startswith("data:"):
-                    continue  # a comment keeps the line open
-                said = json.loads(line.removeprefix("data:"))
-                now = (said["status"], said.get("queue_position"))
-                if now != before:
-                    before = now
-                    yield
-                if now[0] == "COMPLETED":
-                    return
+            async with aclosing(self._lines.lines(url, quiet_s=self._timeouts.quiet_s)) as lines:
+                async for line in lines:
+                    if not line.startswith("data:"):
+                        continue  # a comment keeps the line open
+                    said = json.loads(line.removeprefix("data:"))
+                    now = (said["status"], said.get("queue_position"))
+                    if now != before:
+                        before = now
+                        yield
+                    if now[0] == "COMPLETED":
+                        return
         except NETWORK_FAULTS as exc:
             raise passing(exc) from exc
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -287,7 +291,9 @@ class FalProvider:
         if reply.status == 202 or (reply.status == 400 and said and NOT_YET.search(str(said.get("detail")))):
             return None
         if reply.status != 200 or said is None:
-            raise self._error(reply, job, "result")
+            error = self._error(reply, job, "result")
+            bare = reply.status >= 500 and isinstance(error, ProviderUnavailable)
+            raise (await self._verdict(reply, job) if bare else None) or error
         file = said.get("video")
         facts = {name: said[name] for name in BODY_FACTS if said.get(name) is not None}
         if isinstance(file, dict):
@@ -307,6 +313,19 @@ class FalProvider:
         units = _number(reply.headers.get("x-fal-billable-units"))
         return Output(str(location), facts | ({"billable_units": units} if units is not None else {}))
 
+    async def _verdict(self, reply: Reply, job: Job) -> ProviderError | None:
+        """What a result call that gave a bare 5xx means: a model that broke down answers like a server that is ill, and
+        only the status tells the two apart. None where it is the server."""
+        if is_page(reply.headers, reply.body):
+            return None
+        said = (await self._ask("GET", self._url(job, job.status_url, "/status"), "status", job)).json() or {}
+        if said.get("status") != "COMPLETED" or not said.get("error"):
+            return None
+        word = said.get("error_type")
+        named = {"x-fal-error-type": word if isinstance(word, str) and word else BROKE_DOWN}
+        spec = models.MODELS.get(job.model)
+        return from_response(reply.status, {**reply.headers, **named}, reply.body, spec, phase="result")
+
     async def download(self, job: Job, output: Output, to: Path) -> None:
         """Write the video to `to`, without the key, going on from what is there. See `core.providers.fal_download`."""
         await download(self._lines.files, output.location, to, self._timeouts)
@@ -322,7 +341,7 @@ class FalProvider:
         said = reply.json() or {}
         if reply.status == 400 and said.get("status") == "ALREADY_COMPLETED":
             return TooLate()
-        if not 200 <= reply.status < 300:
+        if not 200 <= reply.status < 300 or is_page(reply.headers, reply.body):
             raise self._error(reply, job, "cancel")
         if reply.status != 202 and said.get("status") == "OK":
             return Cancelled()

@@ -88,7 +88,7 @@ class Answer:
     @property
     def is_page(self) -> bool:
         """Whether a web server or proxy wrote this, not fal's API."""
-        return "html" in self.headers.get("content-type", "").lower() or self.body.lstrip()[:1] == b"<"
+        return is_page(self.headers, self.body)
 
     @property
     def retry_after_s(self) -> float | None:
@@ -113,6 +113,11 @@ class Answer:
             "body": _short(said) if said is not None else one_line(self.body.decode("utf-8", "replace")),
         }
         return {"status": self.status, **{name: value for name, value in found.items() if value not in ("", None)}}
+
+
+def is_page(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether an answer of the API is a web page in its place."""
+    return "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -173,7 +173,7 @@ def _refusal(answer: Answer) -> ProviderRefused:
             sentences.append(sentence)
     if not sentences:
         known = REQUEST_TYPES.get(kind) or MODEL_TYPES.get(kind)
-        said = f" fal says: “{answer.text}”" if answer.text and kind != "client_cancelled" else ""
+        said = f" fal says: “{answer.text}”." if answer.text and kind != "client_cancelled" else ""
         sentences = [_filled(known, {}, None) + said if known else f"fal refused the request ({answer.status}).{said}"]
     message = " ".join(sentences[:MOST_DETAILS])
     return ProviderRefused(

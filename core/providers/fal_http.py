@@ -3,8 +3,9 @@
 import asyncio
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,9 @@ USER_AGENT = "takes/0.1"
 MAX_REDIRECTS = 3  # only for files, which travel without the key
 MOST_LINES = 100  # connections at once of each client; more calls wait for one
 KEPT_OPEN_S = 30.0  # longer than the longest pause between two polls of a job
+KEPT_READ = (
+    4096  # addresses; status and result of a thousand jobs are asked for again and again, and reading one is slow
+)
 SHORTEST_SECRET = 6  # characters; a shorter half of a key would blank out ordinary words
 
 
@@ -52,6 +56,7 @@ class Reply:
         return said if isinstance(said, dict) else None
 
 
+@lru_cache(KEPT_READ)
 def same_origin(url: str, base: str) -> bool:
     """Whether two addresses have the same scheme, host and port, and the first smuggles no user name."""
     try:
@@ -59,6 +64,12 @@ def same_origin(url: str, base: str) -> bool:
     except httpx.InvalidURL:
         return False
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port) and not one.userinfo
+
+
+@lru_cache(KEPT_READ)
+def _address(url: str, params: tuple[tuple[str, str], ...]) -> httpx.URL:
+    address = httpx.URL(url)
+    return address.copy_merge_params(params) if params else address
 
 
 def is_web_address(url: object) -> bool:
@@ -111,6 +122,7 @@ class Lines:
     trusted: tuple[str, ...]
     timeouts: Timeouts
     _clients: dict[str, httpx.AsyncClient] = field(default_factory=dict, repr=False)
+    _quick: "_Quick | None" = field(default=None, repr=False)  # what `calls` goes through, where there is no proxy
 
     def key_fault(self) -> ProviderError | None:
         """Why no call with the key can be made, or None."""
@@ -147,20 +159,33 @@ class Lines:
         """
         key = self._word(url)
         limits = httpx.Timeout(read_s, connect=self.timeouts.connect_s, pool=self.timeouts.connect_s)
-        address = httpx.URL(url)
-        async with asyncio.timeout(
-            self.timeouts.connect_s + 2 * read_s
-        ):  # the read limit alone would let an answer drip
-            response = await self._client("paid" if paid else "calls").request(
-                method,
-                address.copy_merge_params(params) if params else address,
-                json=payload,
-                headers={"Authorization": f"Key {key}", "Accept": "application/json", **(headers or {})},
-                timeout=limits,
-            )
-        return Reply(response.status_code, response.headers, _without_key(response.content, key))
+        given = {"Authorization": f"Key {key}", "Accept": "application/json", "User-Agent": USER_AGENT}
+        request = httpx.Request(
+            method,
+            _address(url, tuple((params or {}).items())),
+            json=payload,
+            headers=given | dict(headers or {}),
+            extensions={"timeout": limits.as_dict()},
+        )
+        whole_s = self.timeouts.connect_s + 2 * read_s  # the read limit alone would let an answer drip
+        async with asyncio.timeout(whole_s):
+            response = await self._send(request, paid)
+            try:
+                body = await response.aread()
+            finally:
+                await response.aclose()
+        return Reply(response.status_code, response.headers, _without_key(body, key))
 
-    async def lines(self, url: str, *, quiet_s: float, params: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+    async def _send(self, request: httpx.Request, paid: bool) -> httpx.Response:
+        """Past httpx's client where that can be: cookies, redirects and logins, which no call has, cost as much as the rest."""
+        client = self._client("paid" if paid else "calls")
+        if paid or self._quick is None:
+            return await client.send(request, stream=True)
+        return await self._quick.handle_async_request(request)
+
+    async def lines(
+        self, url: str, *, quiet_s: float, params: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[str, None]:
         """The lines of an answer that goes on, with the key: a server's event stream.
 
         Args:
@@ -174,10 +199,9 @@ class Lines:
             httpx.HTTPError, TimeoutError: the network failed (`NETWORK_FAULTS`).
         """
         limits = httpx.Timeout(quiet_s, connect=self.timeouts.connect_s, pool=self.timeouts.connect_s)
-        address = httpx.URL(url)
         async with self._client("calls").stream(
             "GET",
-            address.copy_merge_params(params) if params else address,
+            _address(url, tuple((params or {}).items())),
             headers={"Authorization": f"Key {self._word(url)}", "Accept": "text/event-stream"},
             timeout=limits,
         ) as response:
@@ -216,18 +240,20 @@ class Lines:
             limits = httpx.Limits(
                 max_connections=MOST_LINES, max_keepalive_connections=kept, keepalive_expiry=KEPT_OPEN_S
             )
+            if name == "calls" and not _behind_a_proxy():
+                self._quick = _Quick(limits=limits)
             self._clients[name] = httpx.AsyncClient(
                 headers={"User-Agent": USER_AGENT},
                 follow_redirects=name == "files",
                 max_redirects=MAX_REDIRECTS,
                 limits=limits,
-                transport=_Quick(limits=limits) if name == "calls" and not _behind_a_proxy() else None,
+                transport=self._quick if name == "calls" else None,
             )
         return self._clients[name]
 
     async def aclose(self) -> None:
         """Hang up. A later call opens the lines again."""
-        clients, self._clients = list(self._clients.values()), {}
+        clients, self._clients, self._quick = list(self._clients.values()), {}, None
         for client in clients:
             await client.aclose()
 

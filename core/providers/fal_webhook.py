@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import logging
-import time
+import re
 from collections.abc import Mapping
 
 import httpx
@@ -19,6 +19,7 @@ WINDOW_S = 300  # fal's own rule: an older or newer time stamp is refused
 KEPT_S = 24 * 3600.0  # fal's own rule: keys may be cached for a day
 FETCH_AGAIN_S = 60.0  # a signature that fits no key asks for fresh ones, at most once a minute
 FETCH_S = 10.0  # for the key set, which is a few hundred bytes
+STAMP = re.compile("[0-9]{1,12}")  # seconds since 1970; a longer number is none
 HEADERS = tuple(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature"))
 
 
@@ -32,7 +33,8 @@ class Signatures:
     def __init__(self, rest_url: str) -> None:
         self._url = f"{rest_url}/.well-known/jwks.json"
         self._keys: tuple[Ed25519PublicKey, ...] = ()
-        self._fetched = float("-inf")
+        self._fetched = self._tried = float("-inf")
+        self._turn = asyncio.Lock()
 
     async def is_from_fal(self, headers: Mapping[str, str], body: bytes, now: float) -> bool:
         """Whether fal signed this call, lately.
@@ -46,22 +48,22 @@ class Signatures:
             ProviderUnavailable: fal's keys cannot be had at this moment, so nobody can tell.
         """
         request_id, user_id, stamp, signature = (headers.get(name, "") for name in HEADERS)
-        if not (stamp.isascii() and stamp.isdigit() and abs(now - int(stamp)) <= WINDOW_S):
+        if not (STAMP.fullmatch(stamp) and abs(now - int(stamp)) <= WINDOW_S):
             return False
         try:
             signed = bytes.fromhex(signature)
         except ValueError:
             return False
         message = "\n".join((request_id, user_id, stamp, hashlib.sha256(body).hexdigest())).encode()
-        age = time.monotonic() - self._fetched
-        if age < KEPT_S and _fits(self._keys, signed, message):
+        if 0 <= now - self._fetched < KEPT_S and _fits(self._keys, signed, message):
             return True
-        if self._keys and age < FETCH_AGAIN_S:
-            return False
-        await self._fetch()
+        async with self._turn:  # many calls at once wait for one fetch
+            if not (0 <= now - self._fetched < KEPT_S and 0 <= now - self._tried < FETCH_AGAIN_S):
+                self._tried = now
+                await self._fetch(now)
         return _fits(self._keys, signed, message)
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, now: float) -> None:
         try:
             async with httpx.AsyncClient(timeout=FETCH_S) as client, asyncio.timeout(FETCH_S):
                 reply = await client.get(self._url)
@@ -69,7 +71,7 @@ class Signatures:
             keys = [_key(entry["x"]) for entry in entries if entry.get("kty") == "OKP"]
         except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ProviderUnavailable("no_keys", "fal's public keys cannot be fetched.") from exc
-        self._keys, self._fetched = tuple(keys), time.monotonic()
+        self._keys, self._fetched = tuple(keys), now
 
 
 def _key(text: str) -> Ed25519PublicKey:

@@ -74,37 +74,41 @@ def edit(job: Job, where: str, label: str, *, primary: bool = False) -> None:
         )
 
 
-def settle(owner: str, job: Job, where: str, opens: Opener) -> None:
-    """For a take of unknown outcome: the request id from the provider's dashboard, or another submit, knowingly."""
+def attach(owner: str, job: Job, where: str) -> None:
+    """For a take of unknown outcome: the request id from the provider's dashboard."""
     if job.state is not State.UNKNOWN:
         return
     field = f"{where}.request-id.{job.id}"
     problem = f"{where}.request-id-error.{job.id}"
 
-    def attach() -> None:
+    def press() -> None:
         try:
             current().attach(owner, job.id, str(st.session_state.get(field) or ""))
             st.session_state.pop(problem, None)
         except AppError as exc:
             st.session_state[problem] = exc.message
 
-    with st.container(key=f"{where}.settle.{job.id}", gap="small"):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            st.text_input("Request id at fal", key=field, placeholder="764cabcf-b745-4b3e-ae38-1200304cf45b", width=330)
-            st.button("Attach", key=f"{where}.attach.{job.id}", icon=":material/link:", on_click=attach)
-        if st.session_state.get(problem):
-            st.error(st.session_state[problem], icon=":material/error:")
-        if job.model in MODELS:
-            nonce = st.session_state.setdefault(f"retry.{job.id}", uuid4().hex)
-            with st.popover("Send again…", icon=":material/replay:"):
-                st.text("The first request may have been accepted. Then both are made, and both are charged.")
-                st.button(
-                    "Send it again all the same",
-                    key=f"{where}.resend.{job.id}.{nonce}",
-                    type="primary",
-                    on_click=_retry,
-                    args=(owner, job.id, nonce, opens),
-                )
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"{where}.attach-row.{job.id}"):
+        st.text_input("Request id at fal", key=field, placeholder="764cabcf-b745-4b3e-ae38-1200304cf45b", width=330)
+        st.button("Attach", key=f"{where}.attach.{job.id}", icon=":material/link:", on_click=press)
+    if st.session_state.get(problem):
+        st.error(st.session_state[problem], icon=":material/error:")
+
+
+def resend(owner: str, job: Job, where: str, opens: Opener) -> None:
+    """For a take of unknown outcome: another submit, knowingly."""
+    if job.state is not State.UNKNOWN or job.model not in MODELS:
+        return
+    nonce = st.session_state.setdefault(f"retry.{job.id}", uuid4().hex)
+    with st.popover("Send again…", icon=":material/replay:"):
+        st.text("The first request may have been accepted. Then both are made, and both are charged.")
+        st.button(
+            "Send it again all the same",
+            key=f"{where}.resend.{job.id}.{nonce}",
+            type="primary",
+            on_click=_retry,
+            args=(owner, job.id, nonce, opens),
+        )
 
 
 def reorder(owner: str, job: Job, where: str) -> None:

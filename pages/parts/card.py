@@ -52,12 +52,13 @@ def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
     with below:
         _progress(job)
         _outcome(job)
-        actions.settle(owner, job, where, opens)
+        actions.attach(owner, job, where)
         if job.prompt:
             st.text(words.short(job.prompt, 400))
         _facts(job)
         with st.container(horizontal=True, key=f"{where}-actions-{job.id}"):
             actions.again(owner, job, where, opens)
+            actions.resend(owner, job, where, opens)
             if job.video is not None:
                 st.link_button(
                     "Download",
@@ -94,7 +95,8 @@ def _outcome(job: Job) -> None:
     """Why there is no video: what happened, whether it cost anything, and the provider's own words folded away."""
     if job.error is None:
         return
-    charge = "" if job.provider == "preview" else f" {words.CHARGED[job.error.charged]}"
+    free = job.provider == "preview" or job.state is State.UNKNOWN  # the message of a lost answer says it
+    charge = "" if free else f" {words.CHARGED[job.error.charged]}"
     text = f"{words.plain(job.error.message)}{charge}"
     match job.state:
         case State.UNKNOWN:
@@ -113,7 +115,8 @@ def _outcome(job: Job) -> None:
 
 def _facts(job: Job) -> None:
     if job.video is None:
-        st.caption(f"Cost: {words.cost(job)}")
+        if said := words.at_stake(job):
+            st.caption(words.plain(said))
         return
     clip = job.video
     st.caption(

@@ -111,7 +111,9 @@ def exact(moment: datetime) -> str:
 def seconds(count: float) -> str:
     """A length of time: "8 s", "2 min 5 s"."""
     whole = round(count)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
 
 
 def size(count: int) -> str:
@@ -130,6 +132,15 @@ def cost(job: Job) -> str:
     if low is not None and round(low, 2) != round(high, 2) and low >= 0.01:
         return f"about ${low:.2f} to ${high:.2f}"
     return f"about ${high:.2f}" if high >= 0.01 else "under $0.01"
+
+
+def at_stake(job: Job) -> str:
+    """What a job without a video costs, or may cost; "" where it costs nothing for sure and its error says so."""
+    if job.is_open or job.error is None:
+        return f"Expected cost: {cost(job)}"
+    if job.provider == "preview" or job.error.charged is Charged.NO:
+        return ""
+    return f"{'Cost' if job.error.charged is Charged.YES else 'If it was charged'}: {cost(job)}"
 
 
 def short(text: str, most: int) -> str:
