@@ -34,7 +34,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         log.info("configured: %s", line)
     thread = None
     if studio.settings.worker == "embedded":
-        thread = WorkerThread(studio.worker(), studio.sweep, studio.close)
+        thread = WorkerThread(studio.worker(), studio.sweep, studio.close, studio.tidy)
         thread.start()
     for name in HEAVY:
         import_module(name)

@@ -6,30 +6,30 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from core import samples
-from core.errors import AppError, InvalidForm, InvalidInput, NotConfigured, NotFound
-from core.jobs.job import Job, State, utc_now
+from core import cli_chores
+from core.cli_inputs import read_values
+from core.cli_show import err, job_json, note, out, print_json, show
+from core.errors import AppError, AskedBefore, InvalidForm, InvalidInput, NotConfigured, NotFound
+from core.jobs import chores
+from core.jobs.job import ENDED, Job, State
 from core.jobs.store import JobQuery
-from core.jobs.worker import Worker
+from core.jobs.truth import cancel_came_to, cancel_means
 from core.models import get as get_model
-from core.models.spec import Clip, ClipItem, Clips, ModelSpec, Number, Prompt, Seed, Sound, Still, Toggle
+from core.models.spec import ModelSpec
 from core.studio import Studio, current
 
 OWNER = "cli"
 WATCH_S = 0.25
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="Takes on the command line.")
-out = Console()
-err = Console(stderr=True)
 
+JobId = Annotated[str, typer.Argument(help="The job's id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -37,19 +37,26 @@ def main() -> None:
     """Run the command line; errors made on purpose become one line and an exit code."""
     try:
         app()
-    except (InvalidInput, NotFound, NotConfigured) as exc:
+    except (InvalidInput, NotFound, NotConfigured, AskedBefore) as exc:
         _end(exc, 2)
     except AppError as exc:
         _end(exc, 1)
 
 
 def _end(error: AppError, code: int) -> NoReturn:
+    message = error.message
+    if isinstance(error, AskedBefore):
+        message = f"{message} It is job {error.job_id}. To make it a second time, add --again."
     if "--json" in sys.argv:
-        fields = error.fields if isinstance(error, InvalidForm) else {}
-        field = error.field if isinstance(error, InvalidInput) else None
-        print(json.dumps({"error": {"message": error.message, "field": field, "fields": fields}}, ensure_ascii=False))
+        told = {
+            "message": message,
+            "field": error.field if isinstance(error, InvalidInput) else None,
+            "fields": error.fields if isinstance(error, InvalidForm) else {},
+            "job_id": error.job_id if isinstance(error, AskedBefore) else None,
+        }
+        print(json.dumps({"error": told}, ensure_ascii=False))
     else:
-        err.print(error.message, style="red", markup=False)
+        err.print(message, style="red", markup=False, soft_wrap=True)
     raise SystemExit(code)
 
 
@@ -58,7 +65,7 @@ def models(as_json: AsJson = False) -> None:
     """List the models, where each can run, and its inputs."""
     studio = current()
     if as_json:
-        _print_json([_model_json(studio, spec) for spec in studio.models()])
+        print_json([_model_json(studio, spec) for spec in studio.models()])
         return
     table = Table("Model", "Title", "Endpoint", "Inputs (* needed)")
     for spec in studio.models():
@@ -84,17 +91,20 @@ def generate(
     wait: Annotated[
         bool, typer.Option("--wait", help="Stay until the video is there, and drive it if no worker does.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make it although the same was asked for within ten minutes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a take."""
     studio = current()
     spec = get_model(model)
     provider = on or ("fal" if studio.settings.fal_key else "preview")
-    values, options = _values(studio, spec, image or [], prompt, set_ or [], provider)
-    job = studio.create(OWNER, model, values, provider=provider, options=options)
+    values, options = read_values(studio, spec, image or [], prompt, set_ or [], provider)
+    job = studio.create(OWNER, model, values, provider=provider, options=options, again=again)
     if wait:
         job = _wait(studio, job, quiet=as_json)
-    _show(job, as_json)
+    show(studio, job, as_json=as_json)
     if job.state in (State.FAILED, State.CANCELLED, State.UNKNOWN):
         raise SystemExit(1)
 
@@ -109,7 +119,7 @@ def jobs(
     query = JobQuery(states=frozenset({state}) if state else None, limit=limit)
     rows = current().jobs(query)
     if as_json:
-        _print_json([job.public() for job in rows])
+        print_json([job.public() for job in rows])
         return
     table = Table("Id", "State", "Model", "On", "Made", "Prompt")
     for job in rows:
@@ -119,15 +129,63 @@ def jobs(
 
 
 @app.command()
-def job(job_id: Annotated[str, typer.Argument(help="The job's id.")], as_json: AsJson = False) -> None:
-    """Show one job."""
-    _show(current().get(None, job_id), as_json)
+def job(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job and its history."""
+    studio = current()
+    show(studio, studio.get(None, job_id), as_json=as_json, history=True)
 
 
 @app.command()
-def cancel(job_id: Annotated[str, typer.Argument(help="The job's id.")], as_json: AsJson = False) -> None:
-    """Ask for the end of a job."""
-    _show(current().cancel(None, job_id), as_json)
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Ask for the end of a job, and tell what that means and what came of it."""
+    studio = current()
+    before = studio.get(None, job_id)
+    place = studio.provider_title(before.provider)
+    meant = cancel_means(before, place)
+    after = studio.cancel(None, job_id)
+    came_to = _came_to(before, after, place)
+    if as_json:
+        print_json({**job_json(studio, after), "cancel": {"meant": meant, "came_to": came_to}})
+        return
+    show(studio, after, as_json=False)
+    for line in filter(None, (meant and f"before: {meant}", f"after: {came_to}")):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def retry(job_id: JobId, as_json: AsJson = False) -> None:
+    """Ask for the same again, as a new job. The old one stays as it is."""
+    studio = current()
+    old = studio.get(None, job_id)
+    new = studio.retry(None, job_id)
+    paid = new.cost_estimate_usd != 0
+    if old.state is State.UNKNOWN:
+        note(f"The first, {old.id}, may have been accepted{' and paid; this one is paid as well' if paid else ''}.")
+    elif old.is_open:
+        note(f"The first, {old.id}, is still under way: both are made{', and both are paid' if paid else ''}.")
+    show(studio, new, as_json=as_json)
+
+
+@app.command()
+def attach(
+    job_id: JobId,
+    request_id: Annotated[str, typer.Argument(help="As fal.ai/dashboard shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a job of unknown outcome the request id that you found at the provider; it is followed from there."""
+    studio = current()
+    show(studio, studio.attach(None, job_id, request_id), as_json=as_json)
+
+
+@app.command()
+def star(
+    job_id: JobId,
+    off: Annotated[bool, typer.Option("--off", help="Take the star away.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Mark a take as a favourite, which is never deleted for its age."""
+    studio = current()
+    show(studio, studio.star(None, job_id, not off), as_json=as_json)
 
 
 @app.command()
@@ -136,7 +194,7 @@ def worker() -> None:
     studio = current()
     for line in studio.describe():
         err.print(f"configured: {line}", markup=False)
-    asyncio.run(_work(studio, studio.worker()))
+    asyncio.run(_work(studio))
 
 
 @app.command()
@@ -151,7 +209,7 @@ def check(as_json: AsJson = False) -> None:
         "models": {spec.slug: studio.settings.endpoint(spec.slug, spec.endpoint) for spec in studio.models()},
     }
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     out.print(f"Data: {report['data_dir']} (job store {report['store']})", markup=False)
     for line in report["configured"]:
@@ -160,101 +218,9 @@ def check(as_json: AsJson = False) -> None:
         out.print(f"Missing: {line}", markup=False, style="yellow")
 
 
-# --- inputs ---------------------------------------------------------------------------------------------------------
-
-
-def _values(
-    studio: Studio, spec: ModelSpec, pictures: list[str], prompt: str | None, sets: list[str], provider: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the options hold, as form values and provider options."""
-    values: dict[str, Any] = {}
-    options: dict[str, Any] = {}
-    fields = {field.name: field for field in spec.fields}
-    still = next((field for field in spec.fields if isinstance(field.kind, Still)), None)
-    clips = next((field for field in spec.fields if isinstance(field.kind, Clips)), None)
-    if clips:
-        values[clips.name] = [_clip(studio, given).model_dump() for given in pictures]
-    elif pictures and still:
-        if len(pictures) > 1:
-            raise InvalidInput(f"{spec.title} takes one --image.", still.name)
-        values[still.name] = _picture(studio, pictures[0])
-    if prompt is not None:
-        if not any(isinstance(field.kind, Prompt) for field in spec.fields):
-            raise InvalidInput(f"{spec.title} takes no prompt.", "prompt")
-        values["prompt"] = prompt
-    for pair in sets:
-        name, sign, text = pair.partition("=")
-        if not sign:
-            raise InvalidInput(f"--set {pair}: write it as name=value.")
-        group, dot, inner = name.partition(".")
-        if dot:
-            if group != provider:
-                raise InvalidInput(f"--set {pair}: this job runs on {provider}, not on {group}.")
-            options[inner] = text
-        elif name not in fields:
-            raise InvalidInput(f"{spec.title} has no input “{name}”. It has: {', '.join(fields)}.", name)
-        else:
-            values[name] = _cast(studio, fields[name].kind, name, text)
-    return values, options
-
-
-def _cast(studio: Studio, kind: object, name: str, text: str) -> Any:
-    """A --set value as its field's type; what does not fit is left for validation to name."""
-    if isinstance(kind, Toggle):
-        words = {
-            "true": True,
-            "yes": True,
-            "on": True,
-            "1": True,
-            "false": False,
-            "no": False,
-            "off": False,
-            "0": False,
-        }
-        if text.lower() not in words:
-            raise InvalidInput(f"--set {name}: true or false.", name)
-        return words[text.lower()]
-    if isinstance(kind, Still):
-        return _picture(studio, text)
-    if isinstance(kind, Clip):
-        return studio.add_clip(_file(text).read_bytes(), Path(text).name, kind).key
-    if isinstance(kind, Sound):
-        return studio.add_sound(_file(text).read_bytes(), Path(text).name, kind).key
-    options = getattr(kind, "options", ())
-    if isinstance(kind, Number | Seed) or (options and not isinstance(options[0], str)):
-        try:
-            return float(text) if "." in text else int(text)
-        except ValueError:
-            return text
-    return text
-
-
-def _picture(studio: Studio, given: str) -> str:
-    if given.startswith("sample:"):
-        sample = samples.get(given.removeprefix("sample:"))
-        return studio.add_picture(sample.read(), f"{sample.name}.jpg").key
-    if given.startswith(("http://", "https://")):
-        return studio.add_picture_from(given).key
-    return studio.add_picture(_file(given).read_bytes(), Path(given).name).key
-
-
-def _clip(studio: Studio, given: str) -> ClipItem:
-    """An element of a Clips input: a job's id, an MP4 or a picture."""
-    if not Path(given).exists() and given.count("-") == 4:
-        take = studio.get(None, given)
-        if take.video is None:
-            raise InvalidInput(f"Take {given} has no video.", "clips")
-        return ClipItem(key=take.video.key, label=take.prompt[:40])
-    if given.lower().endswith((".mp4", ".mov", ".m4v")):
-        return ClipItem(key=studio.add_clip(_file(given).read_bytes(), Path(given).name).key, label=Path(given).name)
-    return ClipItem(key=_picture(studio, given), label=given.rsplit("/", 1)[-1])
-
-
-def _file(given: str) -> Path:
-    path = Path(given).expanduser()
-    if not path.is_file():
-        raise InvalidInput(f"There is no file “{given}”.", "image")
-    return path
+app.command()(cli_chores.prune)
+app.command()(cli_chores.export)
+app.command("import")(cli_chores.import_)
 
 
 # --- waiting --------------------------------------------------------------------------------------------------------
@@ -304,28 +270,28 @@ def _bar(quiet: bool) -> Iterator[Any]:
         yield show
 
 
-async def _work(studio: Studio, engine: Worker) -> None:
+async def _work(studio: Studio) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
         await studio.sweep()
-        await engine.run(stop)
+        await chores.work(studio.worker(), studio.tidy, stop)
     finally:
         await studio.close()
 
 
-# --- printing -------------------------------------------------------------------------------------------------------
+# --- telling --------------------------------------------------------------------------------------------------------
 
 
-def job_json(studio: Studio, job: Job) -> dict[str, Any]:
-    """A job as scripts see it: `Job.public` with the video's place on this computer."""
-    shown = job.public()
-    if job.video is not None:
-        with studio.media.local(job.video.key) as path:
-            shown["video"]["path"] = str(path)
-    return shown
+def _came_to(before: Job, after: Job, place: str) -> str:
+    """What became of a cancel, in one sentence."""
+    if before.state in ENDED:
+        return f"Nothing: it had ended already, as {after.state}."
+    if after.state is State.CANCELLED and after.error is not None:
+        return after.error.message
+    return cancel_came_to(after, place) or f"Nothing: it is {after.state}."
 
 
 def _model_json(studio: Studio, spec: ModelSpec) -> dict[str, Any]:
@@ -347,30 +313,3 @@ def _model_json(studio: Studio, spec: ModelSpec) -> dict[str, Any]:
             for field in spec.fields
         ],
     }
-
-
-def _show(job: Job, as_json: bool) -> None:
-    studio = current()
-    shown = job_json(studio, job)
-    if as_json:
-        _print_json(shown)
-        return
-    lines = [f"{job.id}  {job.state}  {job.model} on {job.provider}"]
-    if job.prompt:
-        lines.append(f"prompt: {job.prompt}")
-    if job.is_open and job.trouble:
-        lines.append(f"trouble: {job.trouble}")
-    if job.error:
-        lines.append(f"error: {job.error.message} ({job.error.charged.replace('_', ' ')})")
-    if job.video:
-        clip = job.video
-        lines.append(f"video: {shown['video']['path']} ({clip.width}x{clip.height}, {clip.duration_s:.1f} s)")
-    if job.is_open:
-        age = (utc_now() - job.created_at).total_seconds()
-        lines.append(f"open for {age:.0f} s; a worker (the app, or `python -m core worker`) drives it")
-    for line in lines:
-        out.print(line, markup=False, soft_wrap=True)
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -4,16 +4,17 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import SecretStr
 
 from core.errors import AskedBefore, InvalidForm, InvalidMedia, NotConfigured, NotFound
 from core.intake import Intake
+from core.jobs import retention, sheet, transfer
 from core.jobs.desk import Desk
 from core.jobs.job import OPEN, Job, State, fingerprint, utc_now
 from core.jobs.process import is_dead
@@ -40,6 +41,7 @@ from core.web.identity import Identity, kept_secret
 log = logging.getLogger("takes")
 
 PREVIEW_SLOTS = 1  # a second render at once makes both slower on an ordinary computer
+PARTS = "parts"  # folder of downloads that are not complete yet, in DATA_DIR
 SWEPT = 10_000  # open jobs that a sweep looks at
 STALE_S = 3600.0  # a part file that was not written to for so long belongs to no step under way
 TWIN = timedelta(minutes=10)  # within which the same question is taken for an oversight
@@ -97,6 +99,7 @@ class Studio(Intake, Desk):
         self.identity = identity
         self.hooks = hooks
         self._sweepers = sweepers
+        self._parts = settings.home / PARTS
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -275,11 +278,54 @@ class Studio(Intake, Desk):
             again=True,
         )
 
+    def cancel(self, owner: str | None, job_id: str) -> Job:
+        """As `Desk.cancel`; what had come of a video that is given up is cleared away too."""
+        job = super().cancel(owner, job_id)
+        if job.state is State.CANCELLED:
+            for part in self._parts.glob(f"{job.id}.*"):
+                part.unlink(missing_ok=True)
+        return job
+
     def _twin(self, job: Job) -> Job | None:
         """A job of the same owner that asked for the same a moment ago, and may still give or has given a video."""
         query = JobQuery(owner=job.owner, fingerprint=job.fingerprint, since=job.created_at - TWIN, limit=20)
         alive = (twin for twin in self._store.find(query) if twin.state not in (State.FAILED, State.CANCELLED))
         return next((twin for twin in alive if twin.nonce is None or twin.nonce != job.nonce), None)
+
+    # --- all jobs -----------------------------------------------------------------------------------------------------
+
+    def prune(self, days: int, dry_run: bool, enough: Callable[[], bool] = lambda: False) -> retention.Pruned:
+        """Delete takes that ended more than so many days ago, with their files; favourites stay. See `core.jobs.retention`."""
+        age = timedelta(days=days)
+        return retention.prune(
+            self._store, self._archive, self.media, older_than=age, now=utc_now(), dry_run=dry_run, enough=enough
+        )
+
+    def orphans(self, dry_run: bool) -> retention.Orphans:
+        """Delete files that no take uses and no form can hold any more; find takes that have lost theirs."""
+        return retention.orphans(self._store, self._archive, self.media, now=utc_now(), dry_run=dry_run)
+
+    def tidy(self, enough: Callable[[], bool]) -> None:
+        """The chore beside a worker: what KEEP_DAYS says. Harmless however many do it at once."""
+        days = self.settings.keep_days
+        if days is None:
+            return
+        gone = self.prune(days, False, enough)
+        if gone.jobs or gone.stuck:
+            told = (days, gone.jobs, gone.files, gone.bytes, gone.stuck)
+            log.info("KEEP_DAYS=%d: takes deleted: %d, their files: %d (%d bytes), takes left for next time: %d", *told)
+
+    def export_jsonl(self, state: State | None = None) -> Iterator[str]:
+        """All takes with their history as lines that `import_jobs` reads."""
+        return transfer.to_jsonl(self._store, state)
+
+    def export_csv(self, state: State | None = None) -> Iterator[str]:
+        """All takes as lines of a table for a spreadsheet."""
+        return sheet.to_csv(self._store, state)
+
+    def import_jobs(self, source: BinaryIO) -> transfer.Imported:
+        """Take in what `export_jsonl` gave, here or elsewhere; nothing of it is sent. Raises InvalidInput."""
+        return transfer.load(self._store, self._archive, self.media, source, utc_now())
 
     # --- engine -------------------------------------------------------------------------------------------------------
 
@@ -292,7 +338,7 @@ class Studio(Intake, Desk):
             self._providers,
             slots={"fal": self.settings.fal_max_in_flight, "preview": PREVIEW_SLOTS},
             poll_s={"fal": self.settings.poll_seconds * slower, "preview": PREVIEW_POLL_S},
-            part_dir=self.settings.home / "parts",
+            part_dir=self._parts,
             pace=lambda job: self.pace(job.model, job.provider),
         )
 

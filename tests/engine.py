@@ -4,10 +4,16 @@ import asyncio
 import io
 import itertools
 import logging
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -23,6 +29,7 @@ from tests.fal_server import FalServer
 
 OWNER = "anon-tester"
 PROMPT = "The heron lifts off from the reeds. Slow push in."
+ROOT = Path(__file__).parents[1]
 TICK_S = 0.02  # what passes between two ticks where no job is waiting for a time
 
 
@@ -84,6 +91,78 @@ class Engine:
         self.rows.close()
 
 
+class WorkerProcess:
+    """`python -m core worker` as a process of its own, over the DATA_DIR and with the settings of this test.
+
+    Args:
+        home: the DATA_DIR; its log is beside it.
+        settings: Takes' settings, as environment variables.
+    """
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self._log = home.with_suffix(".log")
+        self._environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(home.parent),
+            "DATA_DIR": str(home),
+            "LANG": "C.UTF-8",
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, **settings: str) -> Self:
+        """Start it; what it does is seen in the rows. `settings` are for this run only."""
+        command = [sys.executable, "-m", "core", "worker"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**self._environment, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, by its id, and fetch it. A render that it started goes on by itself."""
+        assert self._process is not None
+        assert self._process.poll() is None, f"it ended by itself:\n{self.log()}"
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(30) == 0, self.log()
+
+    def log(self) -> str:
+        """What it has printed so far, over all its starts."""
+        return self._log.read_text("utf-8", "replace")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+
+async def seen(what: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Wait until this is so; 30 s are for a process that starts on a busy computer."""
+    async with asyncio.timeout(timeout_s):
+        while not what():
+            await asyncio.sleep(0.005)
+
+
 def jpeg(size: tuple[int, int] = (320, 180), seed: int = 1) -> bytes:
     """A small photograph-like picture; another seed gives other bytes."""
     grain = np.random.default_rng(seed).integers(60, 200, (size[1], size[0], 3), dtype=np.uint8)
@@ -92,11 +171,12 @@ def jpeg(size: tuple[int, int] = (320, 180), seed: int = 1) -> bytes:
     return data.getvalue()
 
 
-def point_at(server: FalServer, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
-    """Set the environment so that fal is this server."""
+def point_at(server: FalServer, monkeypatch: pytest.MonkeyPatch, **settings: str) -> dict[str, str]:
+    """Set the environment so that fal is this server; what was set, for a process that shall have the same."""
     given = {"FAL_BASE_URL": server.url, "FAL_API_KEY": server.key, "POLL_SECONDS": "0.05", **settings}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
+    return given
 
 
 def open_engine() -> Engine:

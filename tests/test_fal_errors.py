@@ -81,6 +81,58 @@ def test_every_request_type_is_the_jobs_own_end(kind: str, in_header: bool) -> N
     assert error.charged is (Charged.MAYBE if status < 500 else Charged.NO), "fal never charges a 5xx"
 
 
+SAME_AGAIN = frozenset({
+    "internal_server_error", "generation_timeout", "downstream_service_error", "downstream_service_unavailable",
+})  # fmt: skip
+"""The four model errors of which fal says that they may be retried (fal.md 1.8)."""
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_which_verdicts_may_fare_better_next_time(kind: str) -> None:
+    detail = [{"loc": ["body"], "msg": "…", "type": kind}]
+    assert verdict(detail, 504 if kind in SAME_AGAIN else 422).retryable is (kind in SAME_AGAIN)
+
+
+@pytest.mark.parametrize("kind", REQUEST_TYPES)
+def test_a_lost_way_to_the_model_may_be_there_again(kind: str) -> None:
+    status = 499 if kind.startswith("client") else 400 if kind == "bad_request" else 503
+    assert verdict("fal's words", status, error_type=kind).retryable is (kind != "bad_request")
+
+
+@pytest.mark.parametrize("kind", ["content_policy_violation", "runner_disconnected", ""])
+@pytest.mark.parametrize("name", ["x-fal-retryable", "x-fal-needs-retry"])
+@pytest.mark.parametrize(("word", "says"), [("true", True), ("True", True), ("1", True), ("false", False), ("0", False), (" no ", False)])  # fmt: skip
+def test_what_fal_says_of_it_counts_more(kind: str, name: str, word: str, says: bool) -> None:
+    body = json.dumps({"detail": "x", "error_type": kind}).encode()
+    error = from_response(422, JSON | {name: word}, body, KLING, phase="result")
+    assert isinstance(error, ProviderRefused)
+    assert error.retryable is says
+    assert error.charged is Charged.MAYBE, "whether to try again says nothing of the money"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "retryable"),
+    [
+        (401, JSON, b'{"detail": "bad key"}', True),  # once the key is mended
+        (402, JSON, b'{"detail": "no credit"}', True),
+        (403, JSON, b'{"detail": "not allowed"}', True),
+        (302, {}, b"", True),
+        (404, JSON, b'{"detail": "Path not found"}', False),
+        (400, JSON, b'{"detail": "x", "error_type": "bad_request"}', False),
+        (422, JSON, b'{"detail": [{"loc": ["body", "prompt"], "msg": "x", "type": "missing"}]}', False),
+        (504, {"content-type": "text/html"}, b"<html>", False),  # lost: never offered as a plain retry
+        (500, JSON, b'{"detail": "x", "error_type": "internal_error"}', False),
+    ],
+)
+def test_what_a_refused_submit_may_come_to_next_time(
+    status: int, headers: dict[str, str], body: bytes, retryable: bool
+) -> None:
+    error = from_response(status, headers, body, KLING, phase="submit")
+    assert error.retryable is retryable
+    if isinstance(error, OutcomeUnknown):
+        assert error.charged is Charged.MAYBE, "it would be paid twice"
+
+
 def test_a_5xx_is_the_jobs_end_only_with_fals_own_type() -> None:
     typed = [{"loc": ["body"], "msg": "x", "type": "generation_timeout"}]
     assert verdict(typed, 504).charged is Charged.NO

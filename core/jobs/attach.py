@@ -13,7 +13,8 @@ def attach(
 ) -> Job | None:
     """The job, followed from here on; None where another holds it at this moment, or it is gone.
 
-    A job that is not of unknown outcome is left as it is: it has its request id, or waits for it.
+    One that still stands as being sent, and that nobody holds, is of unknown outcome too: whoever sent it, or took it over,
+    is gone. Any other is left as it is: it has its request id, or has ended.
 
     Args:
         store: where jobs are kept.
@@ -27,7 +28,7 @@ def attach(
     held = store.hold(job_id, holder, now, HOLD_S)
     if held is None:
         return None
-    if held.state is not State.UNKNOWN:
+    if held.state not in (State.UNKNOWN, State.SUBMITTING):
         store.put_back([held], now)
         return held
     fresh = {"request_id": request_id, "status_url": None, "response_url": None, "cancel_url": None, **urls}

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NoReturn
 
 from core.errors import Charged, InvalidInput, NotFound
 from core.jobs.attach import HOLD_S, attach
@@ -90,6 +90,7 @@ class Desk:
 
         Raises:
             NotFound: there is no such job.
+            InvalidInput: a worker has its hands on what would be given up.
         """
         job = self.get(owner, job_id)
         if job.state in ENDED:
@@ -103,11 +104,11 @@ class Desk:
                     return job
                 message = "Given up: the finished video could not be fetched."
                 error = JobError(kind="given_up", message=message, charged=Charged.YES, retryable=True)
-                return self._end(job, "given up by its owner", error) or job
+                return self._end(job, "given up by its owner", error) or self._busy()
             case State.UNKNOWN:
                 message = "Let be, while it was not known whether it had been accepted."
                 error = JobError(kind="let_be", message=message, charged=Charged.MAYBE, retryable=True)
-                return self._end(job, "let be by its owner", error) or job
+                return self._end(job, "let be by its owner", error) or self._busy()
             case _:
                 ended = None
         if ended is not None or job.cancel_requested:
@@ -125,6 +126,9 @@ class Desk:
             return None
         gone = move(held, State.CANCELLED, now, lease_owner=None, lease_until=None, error=error)
         return self._store.save(gone, now, why)
+
+    def _busy(self) -> NoReturn:
+        raise InvalidInput("This take is being looked up at this moment. Try again in a few seconds.")
 
     def star(self, owner: str | None, job_id: str, starred: bool) -> Job:
         """Mark a take as a favourite, which retention never deletes. Raises NotFound."""
@@ -183,7 +187,7 @@ class Desk:
             raise InvalidInput("Only a take of unknown outcome takes a request id; this one is known.")
         known = attach(self._store, job.id, "owner", given, utc_now(), "its owner attached the request id")
         if known is None:
-            raise InvalidInput("This take is being looked up at this moment. Try again in a few seconds.")
+            self._busy()
         return known
 
     def told(self, job_id: str, request_id: str) -> None:
@@ -196,7 +200,5 @@ class Desk:
             return
         now = utc_now()
         if job.state is State.UNKNOWN:
-            known = attach(self._store, job.id, "webhook", request_id, now, "its webhook told the request id")
-            if known is not None:
-                return
+            attach(self._store, job.id, "webhook", request_id, now, "its webhook told the request id")
         self._store.patch(job.id, now, Wishes(told_request_id=request_id))

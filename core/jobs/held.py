@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from core.errors import NotFound, ProviderError, StaleJob, StorageFull
-from core.jobs.job import Job, JobError, State, move
+from core.jobs.job import ENDED, Job, JobError, State, move
 from core.jobs.store import JobStore
 
 LEASE_S = 60.0  # longer than any single call to a provider but the submit and the download, which renew it
@@ -25,6 +25,7 @@ class Held:
     def __init__(self, store: JobStore, job: Job, now: Callable[[], datetime]) -> None:
         self.job = job
         self.now = now
+        self._seen = _wishes(job)  # what the step may act on; what comes later is for the next one
         self.lost = False  # another worker has it by now: nothing more may be written
         self._store = store
         self._beat: asyncio.TimerHandle | None = None
@@ -45,6 +46,12 @@ class Held:
     def fail(self, error: ProviderError) -> None:
         """End the job with the provider's verdict."""
         self.move(State.FAILED, error.kind, error=JobError.of(error))
+
+    def left(self) -> Job:
+        """The job as the step leaves it: due at once where a wish came that it may not have seen."""
+        if _wishes(self.job) == self._seen:
+            return self.job
+        return self.job.with_(due_at=min(self.job.due_at, self.now()))
 
     @property
     def is_ours(self) -> bool:
@@ -67,8 +74,14 @@ class Held:
 
     def _written(self, job: Job, why: str) -> Job:
         until = self.now() + timedelta(seconds=LEASE_S)
+        is_over = job.state in ENDED  # nobody comes for it any more, so a crash right now must leave no lease behind
+        leased = {"lease_owner": None, "lease_until": None} if is_over else {"lease_until": until}
         try:
-            return self._store.save(job.with_(lease_until=until), self.now(), why)
+            return self._store.save(job.with_(**leased), self.now(), why)
         except (StaleJob, NotFound):
             self.lost = True
             raise
+
+
+def _wishes(job: Job) -> tuple[bool, str | None]:
+    return job.cancel_requested, job.told_request_id

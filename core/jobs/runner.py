@@ -1,10 +1,11 @@
-"""The worker on a thread and event loop of its own, beside a server that must not wait for it."""
+"""The worker and its chore on a thread and event loop of their own, beside a server that must not wait for them."""
 
 import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 
+from core.jobs.chores import Chore, work
 from core.jobs.worker import STOP_S, Worker
 
 log = logging.getLogger("takes.jobs")
@@ -17,14 +18,20 @@ class WorkerThread:
         worker: the worker to run.
         before: called on its loop before the first step.
         close: called on its loop after the last step, to let go of connections.
+        chore: done beside it, now and then.
     """
 
     def __init__(
-        self, worker: Worker, before: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]
+        self,
+        worker: Worker,
+        before: Callable[[], Awaitable[None]],
+        close: Callable[[], Awaitable[None]],
+        chore: Chore,
     ) -> None:
         self._worker = worker
         self._before = before
         self._close = close
+        self._chore = chore
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()
@@ -50,6 +57,6 @@ class WorkerThread:
         self._ready.set()
         try:
             await self._before()
-            await self._worker.run(self._stop)
+            await work(self._worker, self._chore, self._stop)
         finally:
             await self._close()

@@ -139,7 +139,7 @@ class Worker:
         finally:
             held.stop_beating()
             if not held.lost:
-                self._done.append(held.job)
+                self._done.append(held.left())
             if self._watches:
                 self._watches.keep(held.job)
 

@@ -127,11 +127,13 @@ class LocalMediaStore:
             if folder == self.parts or not folder.is_dir():
                 continue
             for path in sorted(folder.iterdir()):
-                if not KEY.fullmatch(path.name) or path != self._path(path.name) or self.stat(path.name) is None:
+                if self.stat(path.name) is None or path != self._path(path.name):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                try:
                     found = path.stat()
-                    yield Listed(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+                except FileNotFoundError:  # deleted since the folder was read
+                    continue
+                yield Listed(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def sweep(self, older_than_s: float) -> int:
         """Remove what interrupted writes left behind.

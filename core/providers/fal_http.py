@@ -114,7 +114,8 @@ class Lines:
 
     `paid` keeps no connection open between calls: a submit never travels on a line that the other side may just have
     hung up, which would look like a lost answer. `calls` does everything else that needs the key; it goes through
-    aiohttp, which takes a fifth of the CPU that httpx's own transport takes for a small answer (`bench/engine.py`).
+    aiohttp, which takes a third of the CPU that httpx's own transport takes for a small answer on one connection, and a
+    tenth of it on twenty.
     `files` knows no key.
     """
 

@@ -19,8 +19,12 @@ from core.jobs.store import JobQuery, Wishes
 
 BUSY_MS = 10_000  # how long a writer waits for another; every transaction here is far shorter
 
+RECENT = 100  # jobs that ended last, from which it is read whose turn it is: more than owners who wait at the same time
+
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 """What SQLite says where a page cannot be written."""
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 COLUMNS = tuple(Job.model_fields)
 JSON_COLUMNS = frozenset({"inputs", "options", "uploads", "logs", "output", "error", "video"})
@@ -71,9 +75,8 @@ class SqliteJobStore:
                     return _job(twin)
             job = job.model_copy(update={"version": _next_version(db)})
             _insert(db, job)
-            _add_event(
-                db, Event(job_id=job.id, at=job.created_at, from_state=None, to_state=job.state, why="asked for")
-            )
+            asked = Event(job_id=job.id, at=job.created_at, from_state=None, to_state=job.state, why="asked for")
+            db.execute(_EVENT, _event_row(asked, 1))
         return job
 
     def get(self, job_id: str) -> Job | None:
@@ -132,7 +135,7 @@ class SqliteJobStore:
                 busy = db.execute(_BUSY, (provider, at)).fetchone()[0]
                 free = min(most - busy, room)
                 if free > 0:
-                    wanted += [row["id"] for row in db.execute(_NEXT, (provider, provider, at, at, free))]
+                    wanted += [row["id"] for row in db.execute(_NEXT, {"provider": provider, "at": at, "free": free})]
             marks = ", ".join("?" * len(wanted))
             leased = db.execute(f"{_LEASE} where id in ({marks}) returning *", (worker, until, *wanted))
             rows = {row["id"]: row for row in leased}
@@ -202,7 +205,7 @@ class SqliteJobStore:
 
     def line(self, provider: str) -> list[str]:
         with self._connection() as db:
-            return [row["id"] for row in db.execute(_LINE, (provider, provider))]
+            return [row["id"] for row in db.execute(_LINE, {"provider": provider})]
 
     def waits(self, model: str, provider: str, last: int) -> list[float]:
         with self._connection() as db:
@@ -211,8 +214,7 @@ class SqliteJobStore:
     def free_dead(self, is_dead: Callable[[str], bool], now: datetime) -> int:
         freed = 0
         with self._write() as db:
-            names = db.execute("select distinct lease_owner from jobs where lease_owner is not null and is_open = 1")
-            for name in [row["lease_owner"] for row in names]:
+            for name in [row["lease_owner"] for row in db.execute(_HOLDERS)]:
                 if is_dead(name):
                     freed += db.execute(_FREE, (_text(now), name)).rowcount
         return freed
@@ -224,8 +226,7 @@ class SqliteJobStore:
                 if db.execute("select 1 from jobs where id = ?", (job.id,)).fetchone():
                     continue
                 _insert(db, job.model_copy(update={"version": _next_version(db)}))
-                for event in events:
-                    _add_event(db, event)
+                db.executemany(_EVENT, [_event_row(event, seq) for seq, event in enumerate(events, 1)])
                 new += 1
         return new
 
@@ -310,29 +311,57 @@ select count(*) from jobs
 where is_open = 1 and provider = ? and (state in ({_FLYING}) or (state = 'waiting' and lease_until > ?))
 """  # noqa: S608
 
-# One owner after the other: a job's turn is its place among its owner's, behind those of theirs that are in flight.
-_TURNS = f"""
-select id, created_at, due_at, lease_until,
-    row_number() over (partition by owner order by rank, created_at, id)
-    + (select count(*) from jobs f where f.is_open = 1 and f.provider = ? and f.owner = w.owner and f.state in ({_FLYING}))
-    as turn
-from jobs w
-where is_open = 1 and provider = ? and state = 'waiting'
+# When each owner was last sent something, as far as the jobs that are open and the last that ended tell.
+_SERVED = f"""
+select owner, max(submitted_at) as served from (
+    select owner, submitted_at from jobs where is_open = 1 and provider = :provider
+    union all
+    select owner, submitted_at from (
+        select owner, submitted_at, provider from jobs where {_ENDED} order by finished_at desc limit {RECENT}
+    ) where provider = :provider
+) group by owner
 """  # noqa: S608
+
+# One owner after the other: a job's turn is its place among its owner's, behind those of theirs that are in flight. Of the
+# same turn, it goes to whoever was served longest ago: with a single slot, nobody would ever get past a batch otherwise.
+_TURNS = f"""
+select id, created_at, due_at, lease_until, coalesce(served, '') as served,
+    row_number() over (partition by w.owner order by rank, created_at, id)
+    + (select count(*) from jobs f
+       where f.is_open = 1 and f.provider = :provider and f.owner = w.owner and f.state in ({_FLYING}))
+    as turn
+from jobs w left join ({_SERVED}) s on s.owner = w.owner
+where is_open = 1 and provider = :provider and state = 'waiting'
+"""  # noqa: S608
+
+_IN_TURN = "order by turn, served, created_at, id"
 
 _NEXT = f"""
-select id from ({_TURNS} and due_at <= ? and (lease_until is null or lease_until <= ?))
-order by turn, created_at, id limit ?
+select id from ({_TURNS} and cancel_requested = 0) where due_at <= :at and (lease_until is null or lease_until <= :at)
+{_IN_TURN} limit :free
 """  # noqa: S608
 
-_LINE = f"select id from ({_TURNS}) order by turn, created_at, id"  # noqa: S608
+_LINE = f"select id from ({_TURNS}) {_IN_TURN}"  # noqa: S608
 
 _WAITS = """
 select (julianday(finished_at) - julianday(submitted_at)) * 86400.0 as s from jobs
 where model = ? and provider = ? and state = 'succeeded' order by finished_at desc limit ?
 """
 
-_FREE = "update jobs set lease_owner = null, lease_until = null, due_at = min(due_at, ?) where lease_owner = ?"
+_HOLDERS = """
+select lease_owner from jobs where is_open = 1 and lease_owner is not null
+union
+select lease_owner from jobs where state = 'unknown' and lease_owner is not null
+"""
+
+_FREE = """
+update jobs set lease_owner = null, lease_until = null, due_at = min(due_at, ?)
+where lease_owner = ? and (is_open = 1 or state = 'unknown')
+"""
+
+_INSERT = f"insert into jobs ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+
+_EVENT = "insert into events (job_id, seq, at, from_state, to_state, why) values (?, ?, ?, ?, ?, ?)"
 
 _LEASE = "update jobs set lease_owner = ?, lease_until = ?, fence = fence + 1"
 
@@ -378,9 +407,7 @@ def _next_version(db: sqlite3.Connection) -> int:
 
 
 def _insert(db: sqlite3.Connection, job: Job) -> None:
-    row = _row(job)
-    marks = ", ".join("?" * len(row))
-    db.execute(f"insert into jobs ({', '.join(row)}) values ({marks})", tuple(row.values()))  # noqa: S608
+    db.execute(_INSERT, tuple(_cell(name, getattr(job, name)) for name in COLUMNS))
     _note_uses(db, job)
 
 
@@ -421,15 +448,16 @@ def _note_uses(db: sqlite3.Connection, job: Job) -> None:
 
 
 def _add_event(db: sqlite3.Connection, event: Event) -> None:
-    db.execute(
-        "insert into events (job_id, seq, at, from_state, to_state, why) "
-        "select ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ? from events where job_id = ?",
-        (event.job_id, _text(event.at), event.from_state, event.to_state, event.why, event.job_id),
-    )
+    last = db.execute("select coalesce(max(seq), 0) from events where job_id = ?", (event.job_id,)).fetchone()[0]
+    db.execute(_EVENT, _event_row(event, last + 1))
+
+
+def _event_row(event: Event, seq: int) -> tuple[Any, ...]:
+    return (event.job_id, seq, _text(event.at), event.from_state, event.to_state, event.why)
 
 
 def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _time(text: str) -> datetime:
@@ -444,12 +472,8 @@ def _cell(name: str, value: Any) -> Any:
         return _text(value)
     if name in JSON_COLUMNS:
         plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+        return _to_json(plain)
     return int(value) if isinstance(value, bool) else value
-
-
-def _row(job: Job) -> dict[str, Any]:
-    return {name: _cell(name, getattr(job, name)) for name in COLUMNS}
 
 
 def _job(row: sqlite3.Row) -> Job:

@@ -22,7 +22,7 @@ class App:
 
     Args:
         folder: holds the data, an empty home and the log of this app.
-        settings: Takes' settings, as environment variables.
+        settings: Takes' settings, as environment variables; `{url}` in them stands for the app's own address.
     """
 
     def __init__(self, folder: Path, **settings: str) -> None:
@@ -45,9 +45,10 @@ class App:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+        environment = {name: value.replace("{url}", self.url) for name, value in self._environment.items()}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
         until = time.monotonic() + START_S
         while time.monotonic() < until:

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,30 @@ def test_many_writers_of_the_same_bytes_agree(store: MediaStore) -> None:
     assert store.read(keys.pop()) == data
 
 
+def test_keys_lists_every_file_once(store: MediaStore, tmp_path: Path) -> None:
+    assert list(store.keys()) == []
+    before = datetime.now(UTC) - timedelta(seconds=5)  # a store's clock is not ours to the second
+    source = tmp_path / "download.part"
+    source.write_bytes(b"film")
+    os.utime(source, (1, 1))
+    kept = [store.put(bytes([number]) * (number + 1), "jpg") for number in range(40)] + [store.take(source, "mp4")]
+    gone = store.put(b"gone", "png")
+    store.delete(gone.key)
+    listed = list(store.keys())
+    assert sorted((file.key, file.bytes) for file in listed) == sorted((file.key, file.bytes) for file in kept)
+    assert all(before <= file.modified <= datetime.now(UTC) + timedelta(seconds=5) for file in listed), (
+        "not its age here"
+    )
+
+
+def test_files_may_be_deleted_while_they_are_listed(store: MediaStore) -> None:
+    for number in range(300):
+        store.put(f"{number}".encode(), "jpg")
+    for file in store.keys():  # noqa: SIM118
+        store.delete(file.key)
+    assert list(store.keys()) == [], "one was passed over"
+
+
 # --- Only of the folder -------------------------------------------------------------------------------------------
 
 
@@ -167,6 +192,29 @@ def files(folder: LocalMediaStore) -> list[str]:
 def test_files_lie_under_the_first_two_letters_and_no_part_stays(folder: LocalMediaStore) -> None:
     key = folder.put(BYTES, "jpg").key
     assert files(folder) == [f"{key[:2]}/{key}"]
+
+
+def test_what_is_given_again_counts_as_new(folder: LocalMediaStore, tmp_path: Path) -> None:
+    put, taken = folder.put(BYTES, "jpg").key, folder.put(BYTES, "mp4").key
+    source = tmp_path / "download"
+    source.write_bytes(BYTES)
+    for key in (put, taken):
+        with folder.local(key) as path:
+            os.utime(path, (1, 1))
+    assert {file.modified.year for file in folder.keys()} == {1970}  # noqa: SIM118
+    folder.put(BYTES, "jpg")
+    folder.take(source, "mp4")
+    young = datetime.now(UTC) - timedelta(minutes=1)
+    assert all(file.modified > young for file in folder.keys()), "a still in a form would be swept away"  # noqa: SIM118
+
+
+def test_what_is_no_media_file_is_not_listed(folder: LocalMediaStore) -> None:
+    key = folder.put(BYTES, "jpg").key
+    (folder.parts / key).write_bytes(b"half")
+    other = "cd" * 32 + ".jpg"
+    for stray in (folder.root / "notes.txt", folder.root / key[:2] / "x.jpg", folder.root / key[:2] / other):
+        stray.write_bytes(b"somebody else's")
+    assert [file.key for file in folder.keys()] == [key], "a file that is not ours could be deleted"  # noqa: SIM118
 
 
 def test_a_damaged_file_is_written_anew(folder: LocalMediaStore) -> None:

@@ -4,14 +4,15 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from core.errors import ProviderRefused
+from core.errors import ProviderRefused, ProviderUnavailable
 from core.jobs.job import Job
 from core.media.local import LocalMediaStore
 from core.media.video import check_playable
@@ -101,7 +102,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
         def open_one() -> Provider:
             provider: Provider = (
-                FalProvider(server.settings(), QUICK)
+                FalProvider(server.settings(fal_records_url=f"{server.url}/v1"), QUICK)
                 if request.param == "fal"
                 else PreviewProvider(tmp_path / "work", media)
             )
@@ -133,6 +134,63 @@ async def test_every_model_has_a_price_and_options_that_make_a_form(model: str, 
         assert form_fields(options)
         options()  # an untouched form is a valid one
     assert house.server.record == [], "a price was asked over the network"
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_every_model_has_a_usual_time(model: str, house: House) -> None:
+    least_s, most_s = house.provider.wait_s(get(model))
+    assert 0 < least_s <= most_s <= 24 * 3600.0
+    assert house.provider.wait_s(get(model)) == (least_s, most_s)
+    assert house.server.record == [], "a time was asked over the network"
+
+
+async def test_a_job_whose_answer_was_lost_is_found_or_not_looked_for(house: House) -> None:
+    assert isinstance(house.provider.keeps_records, bool)
+    assert await house.provider.find(house.job()) is None, "a job that was never sent"
+    assert house.server.record == []
+    sent, twin = await house.sent(house.job()), await house.sent(house.job())
+    accepted = len(house.server.accepted)
+    for job in (sent, twin):
+        lost = job.with_(request_id=None, status_url=None, submitted_at=datetime.now(UTC))
+        found = await house.provider.find(lost)
+        assert found == (job.request_id if house.provider.keeps_records else None), "another job of the same input"
+    stranger = house.job(uploads={house.job().inputs["image"]: "elsewhere"}, submitted_at=datetime.now(UTC))
+    assert await house.provider.find(stranger) is None
+    assert len(house.server.accepted) == accepted, "looking for it sent it again"
+    for job in (sent, twin):
+        await house.provider.cancel(job)
+
+
+async def test_news_is_a_hint_and_ends_by_itself(house: House) -> None:
+    job = await house.sent(house.job())
+    async with asyncio.timeout(PATIENCE_S):
+        told = [item async for item in house.provider.watch(job)]
+    assert all(item is None for item in told), "whoever reads it could take it for the truth"
+    if told:
+        assert isinstance(await house.provider.status(job), Completed), "the news ended before the job"
+    check(await house.provider.status(job))
+    assert len(house.server.accepted) <= 1
+    await house.provider.cancel(job)
+
+
+async def test_news_can_be_let_go_of_at_any_time(house: House) -> None:
+    house.server.queue_polls = 500
+    job = await house.sent(house.job(inputs=house.job().inputs | {"duration": 15}))
+    before = asyncio.all_tasks()
+    async with aclosing(cast(Any, house.provider.watch(job))) as news:
+        await anext(news, None)
+    assert asyncio.all_tasks() == before, "something goes on behind our back"
+    assert not isinstance(await house.provider.status(job), Completed), "the job went with its news"
+    await house.provider.cancel(job)
+
+
+async def test_news_of_a_job_that_nobody_knows(house: House) -> None:
+    job = house.job(request_id="never-heard-of")
+    told = []
+    with suppress(ProviderUnavailable):
+        told = [item async for item in house.provider.watch(job)]
+    assert told == [], "news of nothing"
+    assert house.server.accepted == []
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Op = Literal["initiate", "put", "file", "submit", "status", "stream", "result", "cancel"]
+Op = Literal["initiate", "put", "file", "submit", "status", "stream", "result", "cancel", "records", "jwks"]
 """The calls of the protocol, as they stand in `Seen.op`; anything else is "other"."""
 
 NGINX_PAGE = "<html>\r\n<head><title>{status}</title></head>\r\n<body><center><h1>{status}</h1></center><hr><center>nginx</center></body>\r\n</html>\r\n"
@@ -21,7 +21,8 @@ class Fault:
         html: answer with an nginx page.
         cut: "before": hang up without doing anything; "after": do the work (a submit is accepted), then hang up.
         wait_s: seconds to wait before answering; the work is done first.
-        drip_s: send the body byte by byte, this many seconds apart.
+        drip_s: send the body in small pieces, this many seconds apart.
+        drip_bytes: how small.
         short: hang up after this many bytes of the body, though Content-Length tells the full size.
         works: whether the work is done before a `status` answer goes out; e.g. a 504 after the job was accepted.
     """
@@ -33,6 +34,7 @@ class Fault:
     cut: Literal["before", "after"] | None = None
     wait_s: float = 0.0
     drip_s: float = 0.0
+    drip_bytes: int = 1
     short: int | None = None
     works: bool = False
 

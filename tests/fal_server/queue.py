@@ -7,23 +7,27 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
 
 from tests.fal_server.clip import clip
 from tests.fal_server.faults import CANCELLED, Ending
 from tests.fal_server.files import StoredFile, send_file
+from tests.fal_server.hooks import JWKS_PATH, Call, Seal, news
 from tests.fal_server.schemas import complaints, documents
 from tests.fal_server.wire import Answer, Request, as_json
 
 REQUEST_PATH = re.compile(r"^/(?P<app>.+?)/requests/(?P<id>[^/]+)(?P<tail>/status/stream|/status|/response|/cancel)?$")
+RECORDS_PATH = "/v1/models/requests/by-endpoint"  # of fal's platform API, which has a host of its own there
 KEEP_ALIVE_S = 15.0  # fal's comment line in a status stream
 
 
 @dataclass
 class Accepted:
     """A submit that was taken: a paid job. `at` is in seconds of `time.monotonic`; `looks` counts status calls;
-    `ending` is None for a good end; `run_s` is its own run length, where that is not the queue's."""
+    `ending` is None for a good end; `run_s` is its own run length, where that is not the queue's; `hook` is where it
+    asked to be told of its end."""
 
     request_id: str
     endpoint: str
@@ -34,6 +38,8 @@ class Accepted:
     ending: Ending | None = None
     ended: bool = False
     run_s: float | None = None
+    hook: str = ""
+    sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def app(self) -> str:
@@ -55,6 +61,9 @@ class Queue:
         file_base: address in place of its own in upload and video URLs.
         result_extra: further fields of every result.
         logs: log lines of every job that has begun to run.
+        records_page: most requests that one page of the records lists.
+        ranges: whether its file host gives a part of a video.
+        seal: the keys that its webhooks are signed with.
         url: its own address.
         accepted: every submit that was taken.
         files: what was uploaded, by name.
@@ -72,6 +81,9 @@ class Queue:
     file_base: str | None = None
     result_extra: dict[str, Any] = field(default_factory=lambda: {"seed": 4711})
     logs: list[str] = field(default_factory=lambda: ["loading the model", "frame 1 of 24"])
+    records_page: int = 100
+    ranges: bool = True
+    seal: Seal = field(default_factory=Seal)
     url: str = ""
     accepted: list[Accepted] = field(default_factory=list)
     files: dict[str, StoredFile] = field(default_factory=dict)
@@ -97,18 +109,40 @@ class Queue:
         base = f"{self.reply_base or self.url}/{job.app}/requests/{job.request_id}"
         return {"response_url": base, "status_url": f"{base}/status", "cancel_url": f"{base}/cancel"}
 
+    def hook(self, job: Accepted, to: str | None = None, **sealed: Any) -> Call:
+        """The webhook that tells of a job's end, signed and not yet sent.
+
+        Args:
+            job: the job; what it came to stands in the call.
+            to: another address than the one that its submit named.
+            sealed: what `Seal.call` takes: `user`, `at`, `key`.
+        """
+        ending = job.ending
+        error = f"Invalid status code: {ending.status}" if ending else ""
+        said = json.loads(bytes(self._result(job).body))  # type: ignore[arg-type]
+        body = news(job.request_id, said, status="ERROR" if ending else "OK", error=error)
+        return self.seal.call(to or job.hook, body, **{"request_id": job.request_id, **sealed})
+
+    def tell(self, job: Accepted, to: str | None = None, **sealed: Any) -> int:
+        """Send that webhook; the HTTP status that came back."""
+        return self.hook(job, to, **sealed).send()
+
     def answer(self, op: str, request: Request) -> Answer:
         """Do what a call asks for."""
         if op == "file":
             return send_file(self._file(request.path.removeprefix("/files/")), request)
         if op == "put":
             return self._put(request)
+        if op == "jwks":
+            return self.seal.published()
         if request.headers.get("authorization") != f"Key {self.key}":
             return as_json({"detail": "Authentication is required to access this application"}, 401)
         if op == "initiate":
             return self._initiate(request)
         if op == "submit":
             return self._submit(request)
+        if op == "records":
+            return self._records(request)
         match = REQUEST_PATH.match(request.path)
         job = self.job(match["id"]) if match else None
         if match is None or job is None or match["app"] not in (job.app, job.endpoint):
@@ -147,7 +181,7 @@ class Queue:
     def _file(self, name: str) -> StoredFile | None:
         job = self.job(name.removesuffix(".mp4"))
         if job is not None and job.ending is None:
-            return StoredFile(clip(), "video/mp4")
+            return StoredFile(clip(), "video/mp4", self.ranges)
         return self.files.get(name)
 
     # --- Queue ----------------------------------------------------------------------------------------------------
@@ -160,6 +194,7 @@ class Queue:
         if wrong and self.validates == "submit":
             return as_json({"detail": wrong}, 422, x_fal_request_id=str(uuid4()))
         job = Accepted(str(uuid4()), endpoint, payload, request.headers.get("x-fal-tags", ""), time.monotonic())
+        job.hook = request.query.get("fal_webhook", "")
         if wrong:
             job.ending = Ending(422, {"detail": wrong}, {"X-Fal-Retryable": "false"}, error="Invalid status code: 422")
         elif self.endings:
@@ -248,6 +283,41 @@ class Queue:
                     job.ended, job.ending = True, CANCELLED
                 return as_json({"status": "CANCELLATION_REQUESTED"}, 202)
 
+    # --- Records --------------------------------------------------------------------------------------------------
+
+    def _records(self, request: Request) -> Answer:
+        """What the account has sent to one endpoint in a span of time, newest first, a page at a time."""
+        asked = request.query
+        if "endpoint_id" not in asked:
+            return as_json({"error": {"type": "validation_error", "message": "endpoint_id: Field required"}}, 400)
+        start, end = (datetime.fromisoformat(asked[name]) if name in asked else None for name in ("start", "end"))
+        listed = [
+            job
+            for job in reversed(list(self.accepted))
+            if job.endpoint == asked["endpoint_id"]
+            and (start is None or start <= job.sent_at)
+            and (end is None or job.sent_at < end)
+        ]
+        first = int(asked.get("cursor", "0"))
+        beyond = first + min(int(asked.get("limit", "50")), self.records_page)
+        items = [self._item(job, payloads=asked.get("expand") == "payloads") for job in listed[first:beyond]]
+        more = beyond < len(listed)
+        return as_json({"items": items, "next_cursor": str(beyond) if more else None, "has_more": more})
+
+    def _item(self, job: Accepted, *, payloads: bool) -> dict[str, Any]:
+        is_over = self._state(job) == "COMPLETED"
+        sent = job.sent_at.isoformat().replace("+00:00", "Z")
+        item: dict[str, Any] = {
+            "request_id": job.request_id,
+            "endpoint_id": job.endpoint,
+            "started_at": sent,
+            "sent_at": sent,
+            "ended_at": sent if is_over else None,
+            "status_code": (job.ending.status if job.ending else 200) if is_over else None,
+            "duration": (self.run_s if job.run_s is None else job.run_s) if is_over else None,
+        }
+        return item | ({"json_input": job.payload, "json_output": None} if payloads else {})
+
 
 def op_of(request: Request) -> str:
     """Which call of the protocol this is (`faults.Op`, or "other")."""
@@ -258,6 +328,10 @@ def op_of(request: Request) -> str:
         return "put"
     if path == "/storage/upload/initiate" and method == "POST":
         return "initiate"
+    if path == JWKS_PATH and method == "GET":
+        return "jwks"
+    if path == RECORDS_PATH and method == "GET":
+        return "records"
     if match := REQUEST_PATH.match(path):
         tails = {("GET", "/status"): "status", ("GET", "/status/stream"): "stream", ("PUT", "/cancel"): "cancel"}
         tails |= {("GET", None): "result", ("GET", "/response"): "result"}  # type: ignore[dict-item]

@@ -60,6 +60,10 @@ class FalServer(Queue):
         """Let the next calls of this kind go wrong; faults are used up in the order they were given."""
         self._faults[op].extend([fault] * times)
 
+    def to_come(self, op: Op) -> int:
+        """How many faults of this kind of call no call has met yet."""
+        return len(self._faults[op])
+
     def end_with(self, ending: Ending, times: int = 1) -> None:
         """Let the next accepted jobs end like this."""
         self.endings.extend([ending] * times)
@@ -154,14 +158,14 @@ class FalServer(Queue):
             answer = _faulty(fault)
         assert answer is not None
         if fault.drip_s and isinstance(answer.body, bytes):
-            answer.body = _drip(answer.body, fault.drip_s)
+            answer.body = _drip(answer.body, fault.drip_s, fault.drip_bytes)
         answer.stop_after, answer.hang_up = fault.short, fault.cut == "after"
         return answer
 
 
-async def _drip(body: bytes, pause_s: float) -> AsyncIterator[bytes]:
-    for at in range(len(body)):
-        yield body[at : at + 1]
+async def _drip(body: bytes, pause_s: float, size: int) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), size):
+        yield body[at : at + size]
         await asyncio.sleep(pause_s)
 
 
