@@ -1,12 +1,13 @@
 """The fake fal itself: it is only worth something if it is as strict as fal."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.fal_server import FalServer, Fault
+from tests.fal_server import Accepted, FalServer, Fault
 from tests.fal_server.clip import clip
 
 LUCY = "decart/lucy-14b/image-to-video"
@@ -90,6 +91,15 @@ def test_time_moves_a_job_on(server: FalServer, line: httpx.Client) -> None:
     assert line.put(job["cancel_url"]).status_code == 202
     ended = line.get(job["status_url"]).json()
     assert (ended["status"], ended["error_type"]) == ("COMPLETED", "client_cancelled")
+
+
+def test_a_job_may_have_a_run_length_of_its_own(server: FalServer, line: httpx.Client) -> None:
+    server.run_s = 3600.0
+    quick = server.accept(Accepted("quick", LUCY, BODY, "", time.monotonic(), run_s=0.0))
+    slow = server.accept(Accepted("slow", LUCY, BODY, "", time.monotonic()))
+    assert line.get(f"/{LUCY}/requests/quick/status").json()["status"] == "COMPLETED"
+    assert line.get(f"/{LUCY}/requests/slow/status").json()["status"] == "IN_PROGRESS"
+    assert (server.done_at(quick), server.done_at(slow)) == (quick.at, slow.at + 3600.0)
 
 
 def test_the_clip_is_a_real_mp4(server: FalServer, line: httpx.Client) -> None:

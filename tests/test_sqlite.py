@@ -13,7 +13,8 @@ import pytest
 from core.errors import StorageFull
 from core.jobs.job import ENDED, NEVER, Event, Job, State, Video
 from core.jobs.store import JobQuery
-from core.stores.sqlite import SqliteJobStore, statements
+from core.stores.sqlite import SqliteJobStore
+from core.stores.sqlite_file import statements
 from tests.test_job import NOW, a_job
 
 STILL, CLIP, SOUND, FILM, POSTER = (
@@ -57,9 +58,9 @@ def test_the_big_queries_use_an_index(tmp_path: Path) -> None:
 def test_retention_finds_old_jobs_by_an_index(tmp_path: Path) -> None:
     store = SqliteJobStore(tmp_path / "takes.db")
     asked: list[str] = []
-    db = store._idle.get_nowait()  # the one connection there is
+    db = store.file._idle.get_nowait()  # the one connection there is
     db.set_trace_callback(asked.append)
-    store._idle.put(db)
+    store.file._idle.put(db)
     store.find(JobQuery(states=ENDED, starred=False, finished_before=NOW, after=(NOW, "x"), limit=200))
     db.set_trace_callback(None)
     plan = " ".join(row[3] for row in db.execute(f"explain query plan {asked[0]}"))
@@ -78,10 +79,10 @@ def test_statements_are_cut_at_their_ends() -> None:
 def test_a_full_disk_is_told_and_nothing_that_was_there_is_lost(tmp_path: Path) -> None:
     store = SqliteJobStore(tmp_path / "takes.db")
     kept = store.add(a_job())
-    db = store._idle.get_nowait()  # the one connection there is: the file may not grow on it
+    db = store.file._idle.get_nowait()  # the one connection there is: the file may not grow on it
     pages = db.execute("pragma page_count").fetchone()[0]
     db.execute(f"pragma max_page_count = {pages}")
-    store._idle.put(db)
+    store.file._idle.put(db)
     with pytest.raises(StorageFull, match="database is full"):
         store.add(a_job(prompt="x" * 100_000))
     assert store.get(kept.id) == kept

@@ -73,8 +73,8 @@ class JobStore(Protocol):
         """Lease jobs that are due to this worker, and raise their fence.
 
         Jobs with the provider or being saved come first, by due time, and with them those of unknown outcome. Waiting
-        jobs follow while their provider has a free slot, one owner after the other. A waiting job whose owner asked
-        for a cancel needs no slot.
+        jobs follow while their provider has a free slot, one owner after the other: whoever has the fewest there, and of
+        those whoever was served longest ago. A waiting job whose owner asked for a cancel needs no slot.
 
         Args:
             worker: name of the worker.
@@ -134,7 +134,7 @@ class JobArchive(Protocol):
         ...
 
     def free_dead(self, is_dead: Callable[[str], bool], now: datetime) -> int:
-        """Let the jobs go that are leased to workers of which this is true; how many there were."""
+        """Let the jobs go that have not ended and are leased to workers of which this is true; how many there were."""
         ...
 
     def restore(self, entries: Sequence[tuple[Job, Sequence[Event]]]) -> int:

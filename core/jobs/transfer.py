@@ -92,7 +92,7 @@ _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fal
 
 def _moment(value: datetime | None) -> datetime | None:
     if value is not None and (value.tzinfo is None or not OLDEST <= value <= NEVER):
-        raise ValueError("give a time between 1970 and 9999 with its zone, as 2026-11-23T09:30:00Z")
+        raise ValueError("give times between 1970 and 9999 with their zone, as 2026-11-23T09:30:00Z")
     return value
 
 
@@ -147,8 +147,6 @@ class _Event(BaseModel):
     to_state: State
     why: str = ""
 
-    _moments = field_validator("at")(_moment)
-
 
 class _Line(BaseModel):
     model_config = _STRICT
@@ -161,6 +159,7 @@ class _Line(BaseModel):
     def _chains(self) -> "_Line":
         stood: State | None = None
         for event in self.events:
+            _moment(event.at)
             if event.from_state is not stood:
                 raise ValueError(f"its history goes from {stood or 'nothing'} to {event.from_state or 'nothing'}")
             stood = event.to_state
@@ -168,9 +167,20 @@ class _Line(BaseModel):
             raise ValueError(f"its history ends at {stood}, and the job is {self.job.state}")
         return self
 
+
+class _Checked(BaseModel):
+    """A line that was read as a `_Line` before: the same, without looking at everything a second time."""
+
+    job: Job
+    events: list[_Event]
+
     def entry(self) -> Entry:
         """The job and its history."""
-        return self.job, [Event(job_id=self.job.id, **dict(event)) for event in self.events]
+        name = self.job.id
+        return self.job, [
+            Event.model_construct(job_id=name, at=e.at, from_state=e.from_state, to_state=e.to_state, why=e.why)
+            for e in self.events
+        ]
 
 
 def load(store: JobStore, archive: JobArchive, media: MediaStore, source: BinaryIO, now: datetime) -> Imported:
@@ -193,7 +203,8 @@ def load(store: JobStore, archive: JobArchive, media: MediaStore, source: Binary
     source.seek(0)
     came = Imported()
     absent: set[str] = set()
-    for batch in _batches(read.entry() for read in _lines(source)):
+    lines = (_Checked.model_validate_json(text) for text in source if text.strip())
+    for batch in _batches(read.entry() for read in lines):
         fresh = [entry for entry in batch if store.get(entry[0].id) is None]
         entries = [settled(job, events, now) for job, events in fresh]
         came.jobs += len(batch)
@@ -266,13 +277,6 @@ def _check(source: BinaryIO) -> None:
         more = [f"and {wrong - TOLD} more"] if wrong > TOLD else []
         told = "1 line cannot be read" if wrong == 1 else f"{wrong} lines cannot be read"
         raise InvalidInput("\n".join([f"Nothing was imported: {told}.", *faults, *more]))
-
-
-def _lines(source: BinaryIO) -> Iterator[_Line]:
-    for number, text in enumerate(source, 1):
-        read = _read(number, text)
-        if read is not None:
-            yield read
 
 
 def _read(number: int, text: bytes) -> _Line | None:

@@ -458,6 +458,25 @@ def test_a_why_is_a_note_where_nothing_moved(store: Rows) -> None:
     ]
 
 
+def test_history_keeps_its_order_whatever_the_clocks_say(store: Rows) -> None:
+    """A wish comes from a page whose clock is behind the worker's."""
+    jobs = [store.add(a_job(state=State.QUEUED)) for _ in range(2)]
+    for job in claim(store):
+        held = store.save(move(job, State.RUNNING, later(10)), later(10), "started")
+        store.patch(job.id, later(9), Wishes(cancel_requested=True), "cancel asked for")
+        store.save(move(held, State.CANCELLED, later(11)), later(11), "cancelled")
+    events = store.events([job.id for job in jobs])
+    for job in jobs:
+        told = [(event.from_state, event.to_state) for event in events if event.job_id == job.id]
+        assert told == [
+            (None, State.QUEUED),
+            (State.QUEUED, State.RUNNING),
+            (State.RUNNING, State.RUNNING),
+            (State.RUNNING, State.CANCELLED),
+        ], "a link of the chain is out of place"
+    assert store.events([]) == []
+
+
 def test_put_back_writes_and_gives_up_the_lease(store: Rows) -> None:
     store.add(a_job(state=State.QUEUED))
     (held,) = claim(store)

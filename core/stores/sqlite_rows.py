@@ -1,0 +1,103 @@
+"""A job as a row of SQLite, and how a row is written: only what changed, with its version and its event."""
+
+import json
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from core.errors import IllegalMove, NotFound, StaleJob
+from core.jobs.files import media_keys
+from core.jobs.job import MOVES, Event, Job, State
+from core.jobs.store import Wishes
+from core.stores.sqlite_file import from_text, next_version, to_text
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+COLUMNS = tuple(Job.model_fields)
+JSON_COLUMNS = frozenset({"inputs", "options", "uploads", "logs", "output", "error", "video"})
+TIME_COLUMNS = frozenset(
+    {"created_at", "submitted_at", "started_at", "finished_at", "due_at", "lease_until", "updated_at"}
+)
+OUTSIDE = tuple(Wishes.__dataclass_fields__)
+HOLDERS = tuple(  # what the lease holder writes: all but what was asked and what the owner writes
+    name for name in COLUMNS[COLUMNS.index("state") :] if name not in ("fence", "version", "updated_at")
+)
+SAVED = ", ".join(("fence", "version", "updated_at", *OUTSIDE, *HOLDERS))
+UNSEEN = frozenset({"due_at", "lease_owner", "lease_until", "uploads", "faults", "cancel_sent"})
+"""Columns that a page does not show: a change in them alone is no news."""
+
+INSERT = f"insert into jobs ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+
+EVENT = "insert into events (job_id, seq, at, from_state, to_state, why) values (?, ?, ?, ?, ?, ?)"
+
+
+def insert(db: sqlite3.Connection, job: Job) -> None:
+    """Write a new row, and which files it uses."""
+    db.execute(INSERT, tuple(_cell(name, getattr(job, name)) for name in COLUMNS))
+    _note_uses(db, job)
+
+
+def save(db: sqlite3.Connection, job: Job, now: datetime, why: str) -> Job:
+    """Write what differs from the row, inside a transaction; the job as it stands then. See `JobStore.save`."""
+    found = db.execute(f"select {SAVED} from jobs where id = ?", (job.id,)).fetchone()  # noqa: S608
+    if found is None:
+        raise NotFound("This job was deleted.")
+    row = dict(zip(found.keys(), found, strict=True))
+    if row["fence"] != job.fence:
+        raise StaleJob("This job has moved on in the meantime.")
+    before = State(row["state"])
+    if job.state is not before and job.state not in MOVES[before]:
+        raise IllegalMove(f"A job that is {before} cannot become {job.state}.")
+    new = {name: _cell(name, getattr(job, name)) for name in HOLDERS}
+    if (row["cancel_requested"] and not job.cancel_requested) or row["told_request_id"] != job.told_request_id:
+        new["due_at"] = min(new["due_at"], to_text(now))  # a wish that this step has not seen is seen to at once
+    changed = {name: value for name, value in new.items() if value != row[name]}
+    stamps: dict[str, Any] = {name: bool(row[name]) for name in ("cancel_requested", "starred")}
+    stamps |= {"rank": row["rank"], "told_request_id": row["told_request_id"], "version": row["version"]}
+    stamps["updated_at"] = from_text(row["updated_at"])
+    if changed.keys() - UNSEEN:
+        stamps |= {"version": next_version(db), "updated_at": now}
+        changed |= {"version": stamps["version"], "updated_at": to_text(now)}
+    if changed:
+        sets = ", ".join(f"{name} = ?" for name in changed)
+        db.execute(f"update jobs set {sets} where id = ?", (*changed.values(), job.id))  # noqa: S608
+    if "video" in changed:
+        _note_uses(db, job)
+    if job.state is not before or why:
+        add_event(db, Event(job_id=job.id, at=now, from_state=before, to_state=job.state, why=why))
+    return job.model_copy(update=stamps)
+
+
+def _note_uses(db: sqlite3.Connection, job: Job) -> None:
+    found = [(key, job.id) for key in media_keys(job)]
+    db.executemany("insert or ignore into uses (key, job_id) values (?, ?)", found)
+
+
+def add_event(db: sqlite3.Connection, event: Event) -> None:
+    """Add a line to a job's history."""
+    last = db.execute("select coalesce(max(seq), 0) from events where job_id = ?", (event.job_id,)).fetchone()[0]
+    db.execute(EVENT, event_row(event, last + 1))
+
+
+def event_row(event: Event, seq: int) -> tuple[Any, ...]:
+    """The values of `EVENT`."""
+    return (event.job_id, seq, to_text(event.at), event.from_state, event.to_state, event.why)
+
+
+def _cell(name: str, value: Any) -> Any:
+    """One value of a job as SQLite keeps it."""
+    if value is None:
+        return None
+    if name in TIME_COLUMNS:
+        return to_text(value)
+    if name in JSON_COLUMNS:
+        plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        return _to_json(plain)
+    return int(value) if isinstance(value, bool) else value
+
+
+def to_job(row: sqlite3.Row) -> Job:
+    """The job that a whole row holds."""
+    values = dict(zip(row.keys(), row, strict=True))  # row[name] would search the names for each of them
+    values |= {name: json.loads(values[name]) for name in JSON_COLUMNS if values[name] is not None}
+    return Job.model_validate(values)
