@@ -2,16 +2,18 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
+
+from pydantic_core import to_json
 
 from core.errors import IllegalMove, NotFound, StaleJob
 from core.jobs.files import media_keys
 from core.jobs.job import MOVES, Event, Job, State
 from core.jobs.store import Wishes
 from core.stores.sqlite_file import from_text, next_version, to_text
-
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 COLUMNS = tuple(Job.model_fields)
 JSON_COLUMNS = frozenset({"inputs", "options", "uploads", "logs", "output", "error", "video"})
@@ -26,6 +28,8 @@ SAVED = ", ".join(("fence", "version", "updated_at", *OUTSIDE, *HOLDERS))
 UNSEEN = frozenset({"due_at", "lease_owner", "lease_until", "uploads", "faults", "cancel_sent"})
 """Columns that a page does not show: a change in them alone is no news."""
 
+_ALL, _HELD = attrgetter(*COLUMNS), attrgetter(*HOLDERS)
+
 INSERT = f"insert into jobs ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 EVENT = "insert into events (job_id, seq, at, from_state, to_state, why) values (?, ?, ?, ?, ?, ?)"
@@ -33,7 +37,7 @@ EVENT = "insert into events (job_id, seq, at, from_state, to_state, why) values 
 
 def insert(db: sqlite3.Connection, job: Job) -> None:
     """Write a new row, and which files it uses."""
-    db.execute(INSERT, tuple(_cell(name, getattr(job, name)) for name in COLUMNS))
+    db.execute(INSERT, tuple(map(_cell, COLUMNS, _ALL(job))))
     _note_uses(db, job)
 
 
@@ -48,7 +52,7 @@ def save(db: sqlite3.Connection, job: Job, now: datetime, why: str) -> Job:
     before = State(row["state"])
     if job.state is not before and job.state not in MOVES[before]:
         raise IllegalMove(f"A job that is {before} cannot become {job.state}.")
-    new = {name: _cell(name, getattr(job, name)) for name in HOLDERS}
+    new = dict(zip(HOLDERS, map(_cell, HOLDERS, _HELD(job)), strict=True))
     if (row["cancel_requested"] and not job.cancel_requested) or row["told_request_id"] != job.told_request_id:
         new["due_at"] = min(new["due_at"], to_text(now))  # a wish that this step has not seen is seen to at once
     changed = {name: value for name, value in new.items() if value != row[name]}
@@ -86,14 +90,15 @@ def event_row(event: Event, seq: int) -> tuple[Any, ...]:
 
 def _cell(name: str, value: Any) -> Any:
     """One value of a job as SQLite keeps it."""
-    if value is None:
-        return None
-    if name in TIME_COLUMNS:
-        return to_text(value)
-    if name in JSON_COLUMNS:
-        plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-        return _to_json(plain)
-    return int(value) if isinstance(value, bool) else value
+    write = None if value is None else _WRITERS.get(name)
+    return value if write is None else write(value)
+
+
+def _to_json(value: Any) -> str:
+    return to_json(value).decode()
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = dict.fromkeys(TIME_COLUMNS, to_text) | dict.fromkeys(JSON_COLUMNS, _to_json)
 
 
 def to_job(row: sqlite3.Row) -> Job:
