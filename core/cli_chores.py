@@ -1,6 +1,7 @@
 """The command line's chores over all jobs: clearing away, export and import."""
 
 import contextlib
+import gc
 import os
 import shutil
 import sys
@@ -81,6 +82,7 @@ def import_(
 ) -> None:
     """Take in exported takes. What is here already stays as it is, and nothing that comes in is sent."""
     studio = current()
+    gc.disable()  # jobs are no circles: looking for some among 100,000 takes a fifth of the time, and frees nothing
     with _read(source) as file:
         came = studio.import_jobs(file)
     if as_json:

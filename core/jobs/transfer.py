@@ -24,7 +24,7 @@ LEFT_OUT = frozenset({"nonce", "lease_owner", "lease_until", "fence", "version"}
 """Fields of a job that mean nothing elsewhere."""
 
 PAGE = 500  # jobs that are in memory at once while they leave; a page of them is read in about 40 ms
-BATCH = 2000  # jobs in one transaction of an import: larger ones save disk writes, and others wait half a second for each
+BATCH = 2000  # jobs in one transaction of an import: others wait half a second for it, and fewer save disk writes
 TOLD = 5  # lines that a message names; whoever has mended those tries again
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 LARGEST = 2**63 - 1  # whole number that a database keeps
