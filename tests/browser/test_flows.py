@@ -136,6 +136,7 @@ def test_a_playing_take_is_left_alone_while_another_is_made(app: App, visitor: V
     job = visit.make(PROMPT)
     other = visit.context.new_page()
     visit.open("/lucy14b", other)
+    visit.page.bring_to_front()  # a page behind another paints nothing, and need not play
     visit.open(f"/jobs?job={job}")
     assert visit.plays() == job
     # Streamlit loops by itself: at its end a video pauses and is played again. That pause is no interruption.
@@ -157,6 +158,8 @@ def test_a_playing_take_is_left_alone_while_another_is_made(app: App, visitor: V
     for _ in range(2):  # one after the other: together they outlast the watch
         other.get_by_role("button", name="Generate").click()
         visit.settled(other)
+    other.get_by_role("button", name="Make another one").click()
+    visit.settled(other)
     expect(other.get_by_role("button", name="Cancel").first).to_be_visible()
     visit.page.bring_to_front()
     visit.page.get_by_role("radio", name="Live").click()
