@@ -1,6 +1,7 @@
 """The command line: the same studio as the pages, for scripts. Exit code 0 succeeded, 1 failed, 2 bad usage."""
 
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -275,6 +276,8 @@ async def _work(studio: Studio) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: no later collection has to walk through it
     try:
         await studio.sweep()
         await chores.work(studio.worker(), studio.tidy, stop)

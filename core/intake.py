@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from core.errors import NotFound
 from core.media import fetch, images, video
 from core.media.store import MediaStore, Stored
 from core.models.spec import Clip, Sound, Still
 from core.settings import Settings
+
+SIZES_KEPT = 10_000  # sizes of stills that are remembered: a megabyte or two
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Intake:
     def __init__(self, settings: Settings, media: MediaStore) -> None:
         self.settings = settings
         self.media = media
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     def add_picture(self, data: bytes, name: str, kind: Still | None = None) -> Picture:
         """Check, turn upright and keep a picture.
@@ -82,5 +86,14 @@ class Intake:
         return Picture(key, *images.dimensions(data), len(data), ())
 
     def picture_size(self, key: str) -> tuple[int, int]:
-        """Width and height of a stored still in pixels. Raises NotFound."""
-        return images.dimensions(self.media.read(key))
+        """Width and height of a stored still in pixels. Raises NotFound.
+
+        Looked up once for each: a key never changes its meaning.
+        """
+        if self.media.stat(key) is None:
+            raise NotFound("This file is no longer stored here.")
+        if key not in self._sizes:
+            if len(self._sizes) >= SIZES_KEPT:
+                self._sizes.clear()
+            self._sizes[key] = images.dimensions(self.media.read(key))
+        return self._sizes[key]

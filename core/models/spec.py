@@ -1,5 +1,6 @@
 """What a model is: its inputs by kind, its price, its length, and how an input becomes the provider's payload."""
 
+import functools
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -156,6 +157,7 @@ class FormField:
     wire: str
 
 
+@functools.cache
 def form_fields(input_type: type[ModelInput]) -> tuple[FormField, ...]:
     """The fields of an input in order of declaration.
 
