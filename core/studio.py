@@ -16,8 +16,10 @@ from core.errors import AskedBefore, InvalidForm, InvalidMedia, NotConfigured, N
 from core.intake import Intake
 from core.jobs import retention, sheet, transfer
 from core.jobs.desk import Desk
+from core.jobs.history import JobHistory
 from core.jobs.job import OPEN, Job, State, fingerprint, utc_now
 from core.jobs.process import is_dead
+from core.jobs.shelf import Shelf
 from core.jobs.store import JobArchive, JobQuery, JobStore
 from core.jobs.worker import Worker
 from core.logs import set_up
@@ -35,6 +37,7 @@ from core.providers.fal import FalProvider
 from core.providers.preview import PreviewProvider
 from core.settings import Settings, load
 from core.stores.sqlite import SqliteJobStore
+from core.stores.sqlite_history import SqliteHistory
 from core.web.addresses import HookAddresses
 from core.web.identity import Identity, kept_secret
 
@@ -69,13 +72,14 @@ class Place:
     hint: str
 
 
-class Studio(Intake, Desk):
+class Studio(Intake, Desk, Shelf):
     """One installation of Takes.
 
     Args:
         settings: as read at start.
         store: the jobs.
         archive: the same jobs, for the chores.
+        history: the same jobs, to browse.
         media: the files.
         providers: by name.
         identity: the owner cookies.
@@ -88,6 +92,7 @@ class Studio(Intake, Desk):
         settings: Settings,
         store: JobStore,
         archive: JobArchive,
+        history: JobHistory,
         media: MediaStore,
         providers: Mapping[str, Provider],
         identity: Identity,
@@ -96,6 +101,7 @@ class Studio(Intake, Desk):
     ) -> None:
         Intake.__init__(self, settings, media)
         Desk.__init__(self, store, archive, providers)
+        Shelf.__init__(self, store, history)
         self.identity = identity
         self.hooks = hooks
         self._sweepers = sweepers
@@ -306,7 +312,10 @@ class Studio(Intake, Desk):
         return retention.orphans(self._store, self._archive, self.media, now=utc_now(), dry_run=dry_run)
 
     def tidy(self, enough: Callable[[], bool]) -> None:
-        """The chore beside a worker: what KEEP_DAYS says. Harmless however many do it at once."""
+        """The chore beside a worker: the bin, and what KEEP_DAYS says. Harmless however many do it at once."""
+        gone = retention.empty_bin(self._store, self._archive, self.media, now=utc_now(), enough=enough)
+        if gone.jobs:
+            log.info("the bin: takes deleted: %d, their files: %d (%d bytes)", gone.jobs, gone.files, gone.bytes)
         days = self.settings.keep_days
         if days is None:
             return
@@ -427,6 +436,7 @@ def open_studio(settings: Settings) -> Studio:
         settings,
         store,
         store,
+        SqliteHistory(store.file),
         media,
         providers,
         Identity(secret),

@@ -236,7 +236,7 @@ def _takes(spec: ModelSpec, owner: str) -> None:
                     st.button("Open", key=f"open.{job.id}", type="tertiary", on_click=_open, args=(spec, job.id))
     if clock is not None:
         with clock:
-            live.keep_fresh(f"{spec.slug}.clock")
+            live.keep_fresh(f"{spec.slug}.clock", busy=True)
 
 
 def _opened(spec: ModelSpec, takes: list[Job]) -> Job:

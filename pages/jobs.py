@@ -1,74 +1,233 @@
-"""Every take of this browser: the opened one, those in motion, and the history as table or gallery."""
+"""Every take of this browser: those in motion, the history as table or gallery, and one take opened."""
 
 import re
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.errors import NotFound
+from core.jobs.history import PAGE, Row, Search
 from core.jobs.job import Event, Job, State, utc_now
 from core.studio import current
-from pages.parts import actions, card, draft, identity, live, player, words
+from pages.parts import actions, card, draft, filters, identity, live, player, remarks, words
 
-GALLERY = 24  # players on the page; each loads nothing before it is pressed
 MEDIA_KEY = re.compile(r"[0-9a-f]{64}\.\w+")
-OPENED = "job"  # the query parameter that a link to a take carries
-SHOW = {
-    "All": None,
-    "Live": frozenset({State.WAITING, State.SUBMITTING, State.QUEUED, State.RUNNING, State.SAVING}),
-    "Done": frozenset({State.SUCCEEDED}),
-    "Not done": frozenset({State.FAILED, State.CANCELLED, State.UNKNOWN}),
-}
+OPENED = "job"  # the parameter of the address that a link to a take carries
+SHOWN_LIVE = 12  # cards of takes in motion; how many more there are is said
+MOST_PAGES = 2000  # of the page buttons; nobody turns more
+TURN = "takes.turn"  # a callback inside a part of the page wants the whole page to run
 
 
 def render() -> None:
     """Show the page."""
     owner = identity.owner()
+    if wanted := st.query_params.get(OPENED):
+        _take(owner, wanted)
+        return
     st.header("Jobs", anchor=False)
-    _live_page(owner)
+    if current().count(Search(owner=owner)) == 0:
+        _invite()
+        return
+    live.jobs(owner).ended()  # the history below is read after this
+    _now(owner)
+    _past(owner)
+
+
+def _turn() -> None:
+    """Run the whole page where a callback asked for it."""
+    if st.session_state.pop(TURN, False):
+        st.rerun()
+
+
+# --- in motion ----------------------------------------------------------------------------------------------------
 
 
 @st.fragment
-def _live_page(owner: str) -> None:
-    """Everything that changes; runs again by itself while a job is live. Each part has its slot, so nothing jumps."""
-    draft.go()
+def _now(owner: str) -> None:
+    """The takes in motion. Runs again by itself: often while there are any, now and then to notice those of other tabs."""
+    _turn()
     rows = live.jobs(owner)
-    opened_slot = st.container(key="opened")
-    history_slot = st.container(key="history")
-    clock = st.container(key="clock") if rows.any_live() else None
-    wanted = st.query_params.get(OPENED)
-    if wanted:
-        with opened_slot:
-            _opened(owner, rows, wanted)
-    with history_slot:
-        takes = rows.newest()
-        if takes:
-            _history(takes, owner)
+    moving = rows.moving()
+    ended = rows.ended()
+    cards = st.container(key="live")
+    clock = st.container(key="clock")
+    if moving:
+        with cards, st.grid("auto", min_column_width=260, gap="medium", key="live-grid"):
+            for job in moving[:SHOWN_LIVE]:
+                with st.container(key=f"live-{job.id}", border=True, gap="xsmall"):
+                    _live_card(owner, job)
+        if len(moving) > SHOWN_LIVE:
+            with cards:
+                st.caption(f"and {len(moving) - SHOWN_LIVE:,} more; filter the history by state to see them.")
+    with clock:
+        live.keep_fresh("jobs.clock", busy=bool(moving))
+    if ended:
+        st.rerun()  # the history below has a new row
+
+
+def _live_card(owner: str, job: Job) -> None:
+    player.small(job)
+    card.badge(job)
+    now = utc_now()
+    st.caption(
+        f"{card.model_title(job)} · {words.plain(words.short(job.prompt, 70))}", help=words.exact(job.created_at)
+    )
+    if job.progress is not None:
+        st.progress(min(max(job.progress, 0.0), 1.0))
+    told = words.wait(job, current().pace(job.model, job.provider), now)
+    st.caption(words.plain(f"{words.seconds((now - job.created_at).total_seconds())} so far. {told}"))
+    with st.container(horizontal=True):
+        st.button("Open", key=f"live.open.{job.id}", type="tertiary", on_click=_open, args=(job.id,))
+        actions.cancel(owner, job, "live")
+
+
+# --- the history --------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def _past(owner: str) -> None:
+    """The search and one page of what it finds. Runs when somebody asks, or a take has ended."""
+    _turn()
+    filters.bar(owner)
+    search = filters.asked(owner)
+    total = current().count(search)
+    pages = min(max(1, -(-total // PAGE)), MOST_PAGES)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption(f"{total:,} {'take' if total == 1 else 'takes'}")
+        filters.views_switch()
+    body = st.container(key="history")
+    if pages > 1:
+        with st.container(horizontal_alignment="center"):
+            filters.pages(pages)
+    rows = current().browse(replace(search, page=min(filters.page(), pages)))
+    with body:
+        if not rows:
+            _nothing()
+        elif filters.view() == "Gallery":
+            _gallery(owner, rows)
         else:
-            _invite()
-    if clock is not None:
-        with clock:
-            live.keep_fresh("jobs.clock")
+            _table(rows)
 
 
-def _opened(owner: str, rows: live.Jobs, job_id: str) -> None:
+def _nothing() -> None:
+    with st.container(key="nothing", horizontal_alignment="center", gap="small"):
+        st.space("medium")
+        st.caption("No take is like that.", text_alignment="center")
+        st.button("Show all", key="nothing.clear", icon=":material/filter_alt_off:", on_click=filters.clear)
+
+
+def table(rows: list[Row]) -> pd.DataFrame:
+    """The page as a frame: one row a take, in the order given."""
+    now = utc_now()
+
+    def line(row: Row) -> dict[str, Any]:
+        return {
+            "Open": "Open",
+            "Picture": player.picture(row),
+            "State": words.LOOKS[State(row.state)].word,
+            "Model": card.title_of(row.model),
+            "Prompt": words.short(row.prompt, 200),
+            "Ran on": current().provider_title(row.provider),
+            "Length": f"{row.duration_s:.1f} s" if row.duration_s else "",
+            "Cost": words.cost(row),
+            "Made": words.ago(row.created_at, now),
+            "★": "★" if row.is_starred else "",
+        }
+
+    return pd.DataFrame([line(row) for row in rows])
+
+
+def _table(rows: list[Row]) -> None:
+    st.session_state["jobs.rows"] = [row.id for row in rows]
+    st.dataframe(
+        table(rows),
+        key="jobs.table",
+        hide_index=True,
+        row_height=56,
+        height="content",
+        column_config={
+            "Open": st.column_config.ButtonColumn("", key="jobs.open", on_click=_open_row, type="tertiary", width=70),
+            "Picture": st.column_config.ImageColumn("", width=90),
+            "Prompt": st.column_config.TextColumn(width="large"),
+        },
+        alt="Takes, one page",
+    )
+
+
+def _gallery(owner: str, rows: list[Row]) -> None:
+    with st.grid("auto", min_column_width=240, gap="medium", key="gallery"):
+        for row in rows:
+            with st.container(key=f"tile-{row.id}", gap="xsmall"):
+                player.tile(row)
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    look = words.LOOKS[State(row.state)]
+                    st.badge(look.word, icon=look.icon, color=look.color)  # type: ignore[arg-type]
+                    st.button("Open", key=f"tile.open.{row.id}", type="tertiary", on_click=_open, args=(row.id,))
+                st.caption(words.plain(words.short(row.prompt, 80)) or card.title_of(row.model))
+
+
+def _open_row() -> None:
+    click = st.session_state["jobs.open"]
+    _open(st.session_state["jobs.rows"][click["row"]])
+
+
+def _open(job_id: str | None) -> None:
+    if job_id:
+        st.query_params[OPENED] = job_id
+        st.session_state[TURN] = True
+
+
+def _close() -> None:
+    st.query_params.pop(OPENED, None)
+    st.session_state[TURN] = True
+
+
+# --- one take -----------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def _take(owner: str, job_id: str) -> None:
+    """One take in full; runs again by itself while it is under way. Each part has its slot, so nothing jumps."""
+    draft.go()
+    _turn()
+    rows = live.jobs(owner)
+    top = st.container(key="take-top", horizontal=True, vertical_alignment="center")
+    body = st.container(key="take")
+    clock = st.container(key="clock")
     try:
         job = rows.get(job_id) or current().get(owner, job_id)
     except NotFound as exc:
-        st.warning(exc.message, icon=":material/search_off:")
-        st.button("Show all jobs", key="jobs.close-missing", on_click=_close)
+        with body:
+            st.header("Jobs", anchor=False)
+            st.warning(exc.message, icon=":material/search_off:")
+            st.button("Show all jobs", key="jobs.close-missing", on_click=_close)
         return
-    with st.container(key=f"opened-{job.id}", border=True):
+    with top:
+        _way(owner, job)
+    with body, st.container(key=f"opened-{job.id}"):
         left, right = st.columns([7, 5], gap="large")
         with left:
             card.opened(owner, job, "opened", _open)
         with right:
-            with st.container(horizontal=True, horizontal_alignment="right"):
-                st.button("Close", key="jobs.close", icon=":material/close:", type="tertiary", on_click=_close)
             _inputs(job)
+            remarks.panel(owner, job)
             _timeline(owner, job)
+    if job.is_open:
+        with clock:
+            live.keep_fresh("jobs.clock", busy=True)
+
+
+def _way(owner: str, job: Job) -> None:
+    """Back to the list, and on to the takes beside this one in it, also with the arrow keys."""
+    before, behind = current().around(filters.asked(owner), job.id)
+    st.header(card.model_title(job), anchor=False, width="stretch")
+    st.button("Newer", key="take.before", icon=":material/chevron_left:", type="tertiary", shortcut="Left",
+              disabled=before is None, on_click=_open, args=(before,))  # fmt: skip
+    st.button("Older", key="take.behind", icon=":material/chevron_right:", type="tertiary", shortcut="Right",
+              disabled=behind is None, on_click=_open, args=(behind,))  # fmt: skip
+    st.button("All takes", key="jobs.close", icon=":material/grid_view:", type="tertiary", on_click=_close)
 
 
 def _inputs(job: Job) -> None:
@@ -115,88 +274,6 @@ def timeline(events: list[Event]) -> list[str]:
         )
         lines.append(f"{event.at:%H:%M:%S}  {said}")
     return lines
-
-
-def _history(takes: list[Job], owner: str) -> None:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        show = st.segmented_control(
-            "Show", list(SHOW), default="All", required=True, key="jobs.show", label_visibility="collapsed"
-        )
-        view = st.segmented_control(
-            "View",
-            ["Table", "Gallery"],
-            default="Table",
-            required=True,
-            key="jobs.view",
-            label_visibility="collapsed",
-        )
-    states = SHOW[show or "All"]
-    chosen = [job for job in takes if states is None or job.state in states]
-    if not chosen:
-        st.caption("Nothing here. Choose “All” to see every take.")
-    elif view == "Gallery":
-        _gallery(chosen[:GALLERY], owner)
-    else:
-        _table(chosen)
-
-
-def table(takes: list[Job], now: datetime) -> pd.DataFrame:
-    """The history as a frame: one row a job, in the order given."""
-
-    def row(job: Job) -> dict[str, Any]:
-        picture = "poster.jpg" if job.video else "still.jpg"
-        return {
-            "Open": "Open",
-            "Picture": player.address(job, picture) if job.video or job.still else None,
-            "State": words.state_line(job, live.ahead(job)),
-            "Model": card.model_title(job),
-            "Prompt": words.short(job.prompt, 200),
-            "Ran on": current().provider_title(job.provider),
-            "Length": f"{job.video.duration_s:.1f} s" if job.video else "",
-            "Cost": words.cost(job),
-            "Made": words.ago(job.created_at, now),
-        }
-
-    return pd.DataFrame([row(job) for job in takes])
-
-
-def _table(takes: list[Job]) -> None:
-    st.session_state["jobs.rows"] = [job.id for job in takes]
-    st.dataframe(
-        table(takes, utc_now()),
-        key="jobs.table",
-        hide_index=True,
-        row_height=56,
-        column_config={
-            "Open": st.column_config.ButtonColumn("", key="jobs.open", on_click=_open_row, type="tertiary", width=70),
-            "Picture": st.column_config.ImageColumn("", width=90),
-            "Prompt": st.column_config.TextColumn(width="large"),
-        },
-        alt="Jobs, newest first",
-    )
-
-
-def _gallery(takes: list[Job], owner: str) -> None:
-    with st.grid("auto", min_column_width=260, gap="medium", key="gallery"):
-        for job in takes:
-            with st.container(key=f"tile-{job.id}", gap="xsmall"):
-                card.small(owner, job, "tile")
-                with st.container(horizontal=True):
-                    st.button("Open", key=f"tile.open.{job.id}", type="tertiary", on_click=_open, args=(job.id,))
-                    actions.cancel(owner, job, "tile")
-
-
-def _open_row() -> None:
-    click = st.session_state["jobs.open"]
-    _open(st.session_state["jobs.rows"][click["row"]])
-
-
-def _open(job_id: str) -> None:
-    st.query_params[OPENED] = job_id
-
-
-def _close() -> None:
-    st.query_params.pop(OPENED, None)
 
 
 def _invite() -> None:

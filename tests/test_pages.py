@@ -505,26 +505,115 @@ def test_the_table_lists_takes_newest_first() -> None:
     assert all(str(address).startswith("/takes/") for address in table["Picture"])
 
 
-@pytest.mark.parametrize(("show", "left"), [("Live", ["three"]), ("Done", ["one"]), ("Not done", ["two"])])
-def test_the_table_can_be_narrowed(show: str, left: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ({"state": ["succeeded"]}, ["one"]),
+        ({"state": ["failed", "running"]}, ["three", "two"]),
+        ({"state": ["no such state"]}, ["three", "two", "one"]),
+        ({"q": ["two"]}, ["two"]),
+        ({"q": ["t"], "hide": ["1"]}, ["three"]),
+        ({"model": ["wan27"]}, []),
+        ({"min": ["nonsense"], "since": ["2026-99-99"], "rated": ["9"], "sort": ["?"], "page": ["-3"]}, ["three", "two", "one"]),
+        ({"page": ["99"]}, ["three", "two", "one"]),
+        ({"until": ["2001-01-01"]}, []),
+        ({"bin": ["1"]}, []),
+    ],
+)  # fmt: skip
+def test_the_address_narrows_the_history(asked: dict[str, list[str]], left: list[str]) -> None:
     write(prompt="one")
     write(State.FAILED, prompt="two", error=JobError(kind="x", message="No."))
     write(State.RUNNING, prompt="three")
+    write(prompt="not mine", owner="somebody-else")
+    page = jobs_page()
+    for name, values in asked.items():
+        page.query_params[name] = values
+    tables = clean(page.run()).dataframe
+    assert (list(tables[0].value["Prompt"]) if tables else []) == left
+    if not left:
+        assert "No take is like that." in captions(page)
+        page.button(key="nothing.clear").click().run()
+        assert len(clean(page).dataframe[0].value) == 3
+
+
+def test_a_filter_that_is_set_stands_in_the_address() -> None:
+    write(prompt="one")
+    write(State.FAILED, prompt="two", error=JobError(kind="x", message="No."))
+    page = jobs_page()
+    page.query_params["page"] = "7"
+    page.run()
+    page.text_input(key="filters.q").set_value("two").run()
+    assert list(clean(page).dataframe[0].value["Prompt"]) == ["two"]
+    assert page.query_params["q"] == "two"
+    assert "page" not in page.query_params, "another question begins on its first page"
+    page.multiselect(key="filters.state").set_value(["succeeded"]).run()
+    assert page.query_params["state"] == "succeeded"
+    assert not clean(page).dataframe
+    page.button(key="filters.clear").click().run()
+    assert len(clean(page).dataframe[0].value) == 2
+    assert page.text_input(key="filters.q").value == ""
+
+
+def test_a_view_is_kept_and_opened() -> None:
+    write(prompt="one")
+    write(State.FAILED, prompt="two", error=JobError(kind="x", message="No."))
+    page = jobs_page()
+    page.query_params["state"] = "failed"
+    page.run()
+    page.text_input(key="view.name").set_value("What went wrong").run()
+    page.button(key="view.save").click().run()
+    assert current().views(OWNER) == {"What went wrong": "state=failed"}
+    assert current().views("somebody-else") == {}
+    page.button(key="filters.clear").click().run()
+    page.button(key="view.open.What went wrong").click().run()
+    assert list(clean(page).dataframe[0].value["Prompt"]) == ["two"]
+    page.button(key="view.drop.What went wrong").click().run()
+    assert current().views(OWNER) == {}
+
+
+def test_the_history_has_pages() -> None:
+    for number in range(53):
+        write(State.CANCELLED, prompt=f"take {number}")
     page = jobs_page().run()
-    next(group for group in page.get("button_group") if group.key == "jobs.show").set_value(show).run()
-    assert list(clean(page).dataframe[0].value["Prompt"]) == left
+    assert len(clean(page).dataframe[0].value) == 50
+    assert "53 takes" in captions(page)
+    page.query_params["page"] = "2"
+    page.run()
+    assert list(clean(page).dataframe[0].value["Prompt"]) == ["take 2", "take 1", "take 0"]
 
 
 def test_the_gallery_shows_players_that_load_nothing() -> None:
     job = write(prompt='"><script>alert(1)</script>')
-    page = jobs_page().run()
-    next(group for group in page.get("button_group") if group.key == "jobs.view").set_value("Gallery").run()
+    page = jobs_page()
+    page.query_params["view"] = "Gallery"
+    page.run()
     [player] = [item.proto.body for item in clean(page).get("html")]
     assert 'preload="none"' in player
     assert f"/takes/{job.id}/poster.jpg" in player
     assert "<script" not in player
     page.button(key=f"tile.open.{job.id}").click().run()
     assert page.query_params["job"] == job.id
+
+
+def test_remarks_are_kept_as_they_are_made() -> None:
+    job = write(prompt="one")
+    page = jobs_page(job.id).run()
+    page.text_area(key=f"remark.note.{job.id}").set_value("The client liked it.").run()
+    page.multiselect(key=f"remark.tags.{job.id}").set_value(["launch"]).run()
+    kept = current().get(OWNER, job.id)
+    assert (kept.note, kept.tags) == ("The client liked it.", ("launch",))
+    page.button(key=f"opened.bin.{job.id}").click().run()
+    assert current().get(OWNER, job.id).binned_at is not None
+    assert clean(page).button(key=f"opened.bin.{job.id}").label == "Take out of the bin"
+    assert not jobs_page().run().dataframe, "what is in the bin is listed"
+    page.button(key=f"opened.bin.{job.id}").click().run()
+    assert current().get(OWNER, job.id).binned_at is None
+
+
+def test_a_take_under_way_cannot_be_binned() -> None:
+    job = write(State.RUNNING)
+    page = clean(jobs_page(job.id).run())
+    assert f"opened.bin.{job.id}" not in [button.key for button in page.button]
 
 
 def test_an_address_opens_a_take_and_close_leaves_it() -> None:

@@ -15,15 +15,17 @@ import pytest
 from core.errors import AppError, StorageFull
 from core.jobs import chores, retention
 from core.jobs.files import media_keys
+from core.jobs.history import Remarks
 from core.jobs.job import ENDED, OPEN, Job, State, Video, utc_now
-from core.jobs.retention import GRACE, Orphans, Pruned, orphans, prune
+from core.jobs.retention import GRACE, Orphans, Pruned, empty_bin, orphans, prune
 from core.jobs.runner import WorkerThread
 from core.jobs.store import JobQuery, Wishes
 from core.media.local import LocalMediaStore
 from core.settings import load
 from core.stores.sqlite import SqliteJobStore
+from core.stores.sqlite_history import SqliteHistory
 from core.studio import open_studio
-from tests.engine import Engine, open_engine, own_log
+from tests.engine import Engine, jpeg, open_engine, own_log
 from tests.test_job import NOW, a_job
 
 MONTH = timedelta(days=30)
@@ -188,6 +190,40 @@ def test_a_time_longer_than_the_calendar_is_a_long_time(house: House) -> None:
     job = house.job(9000)
     assert house.prune(timedelta(days=999_999_999)).jobs == 0
     assert house.ids() == {job.id}
+
+
+# --- the bin ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_bin_is_emptied_after_thirty_days(house: House) -> None:
+    shared = house.file("jpg", 400)
+    old, young, kept = house.job(50, still=shared), house.job(50), house.job(50, still=shared)
+    history = SqliteHistory(house.rows.file)
+    history.remark([old.id], NOW - timedelta(days=30, seconds=1), Remarks(binned=True))
+    history.remark([young.id], NOW - timedelta(days=29), Remarks(binned=True))
+    assert house.rows.find(JobQuery(binned=True, limit=9)) != []
+    gone = empty_bin(house.rows, house.rows, house.media, now=NOW)
+    assert (gone.jobs, gone.stuck) == (1, 0)
+    assert house.ids() == {young.id, kept.id}
+    assert house.files() == media_keys(young) | media_keys(kept), "a file went that another take uses"
+    assert empty_bin(house.rows, house.rows, house.media, now=NOW).jobs == 0
+
+
+def test_a_worker_empties_the_bin_without_any_setting(house: House, tmp_path: Path) -> None:
+    with own_log():
+        studio = open_studio(load())
+        job = studio.create(
+            "me", "lucy14b", {"image": studio.add_picture(jpeg(), "a.jpg").key, "prompt": "x"}, provider="preview"
+        )
+        studio.cancel("me", job.id)
+        studio.remark("me", [job.id], Remarks(binned=True))
+        studio.tidy(lambda: False)
+        assert studio.get("me", job.id).binned_at is not None, "it went at once"
+        rows = SqliteJobStore(studio.settings.home / "takes.db")
+        SqliteHistory(rows.file).remark([job.id], utc_now() - timedelta(days=31), Remarks(binned=True))
+        studio.tidy(lambda: False)
+        assert rows.get(job.id) is None
+        rows.close()
 
 
 def test_it_can_be_told_to_stop(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ def test_the_big_queries_use_an_index(tmp_path: Path) -> None:
     store.close()
     db = sqlite3.connect(tmp_path / "takes.db")
     for sql in (
-        "select * from jobs where owner = 'o' order by created_at desc, id desc limit 50",
-        "select * from jobs where owner = 'o' and model = 'm' order by created_at desc, id desc limit 50",
+        "select * from jobs where owner = 'o' order by seq desc limit 50",
+        "select * from jobs where owner = 'o' and model = 'm' order by seq desc limit 50",
         "select id from jobs where is_open = 1 and provider = 'fal' and state = 'waiting'",
         "select * from jobs where version > 7 order by version limit 60",
         "select id from jobs where is_open = 1 and due_at <= 'x' order by due_at limit 9",
@@ -94,7 +94,10 @@ def test_a_full_disk_is_told_and_nothing_that_was_there_is_lost(tmp_path: Path) 
 # --- from the first schema ----------------------------------------------------------------------------------------------
 
 FIRST = "0001_jobs.sql"
-LATER_COLUMNS = {"fingerprint", "rank", "starred", "told_request_id", "cancel_answer", "usual_s", "slow_s"}
+LATER_COLUMNS = {
+    "fingerprint", "rank", "starred", "told_request_id", "cancel_answer", "usual_s", "slow_s",
+    "note", "tags", "rating", "binned_at",
+}  # fmt: skip
 
 
 def an_old_database(path: Path, jobs: list[Job]) -> None:

@@ -129,6 +129,8 @@ class Job(BaseModel):
         fingerprint: of model, place, inputs and options: the same for the same question.
         rank: place among its owner's waiting jobs, least first; seconds since 1970 at first.
         told_request_id: the request id that a webhook named for this job.
+        note, tags, rating: what its owner remarked, by `JobHistory.remark`.
+        binned_at: when it was put into the bin, from which it is cleared after 30 days; None where it is not in there.
         trouble: the passing fault that the engine is waiting out, in the user's words; "" where there is none.
         faults: how many of those came in a row.
         cancel_answer: what the provider said to a cancel: "" not asked yet, "requested" or "too_late".
@@ -161,6 +163,10 @@ class Job(BaseModel):
     rank: float = 0.0
     starred: bool = False
     told_request_id: str | None = None
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    rating: int | None = Field(None, ge=1, le=5)
+    binned_at: datetime | None = None
 
     # where it stands
     state: State = State.WAITING

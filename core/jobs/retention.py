@@ -15,6 +15,7 @@ log = logging.getLogger("takes.jobs")
 
 BATCH = 200  # jobs or files between two looks at what others did: short transactions, and a short moment for a race
 LONGEST = timedelta(days=36_500)  # a century; a longer time would reach before the calendar
+BINNED = timedelta(days=30)  # how long a take stays in the bin; pages say so
 GRACE = timedelta(days=7)  # a still that stands in a form that was not sent yet has no row; nobody types for a week
 
 
@@ -101,6 +102,36 @@ def prune(
             archive.forget(ids)
         jobs, files, size, stuck = jobs + len(ids), files + deleted, size + freed, stuck + len(batch) - len(ids)
     return Pruned(jobs, files, size, stuck, tuple(sorted(gone)) if dry_run else ())
+
+
+def empty_bin(
+    store: JobStore,
+    archive: JobArchive,
+    media: MediaStore,
+    *,
+    now: datetime,
+    enough: Callable[[], bool] = lambda: False,
+) -> Pruned:
+    """Delete what has been in the bin for 30 days: files first, then rows, as `prune` does.
+
+    Args:
+        store: the jobs.
+        archive: the same jobs.
+        media: the files.
+        now: the time, UTC.
+        enough: asked between batches; True ends the run early.
+    """
+    jobs = files = size = stuck = 0
+    while not enough() and (batch := store.find(JobQuery(binned_before=now - BINNED, limit=BATCH))):
+        uses = {job.id: media_keys(job) for job in batch}
+        free = archive.unused(set().union(*uses.values()), besides=uses.keys())
+        deleted, freed, kept = _delete(media, free, False)
+        ids = [job_id for job_id, keys in uses.items() if not keys & kept]
+        archive.forget(ids)
+        jobs, files, size, stuck = jobs + len(ids), files + deleted, size + freed, len(batch) - len(ids)
+        if not ids:
+            break  # none of them can be deleted now
+    return Pruned(jobs, files, size, stuck, ())
 
 
 def orphans(

@@ -23,6 +23,8 @@ class JobQuery:
         changed_since: only rows whose version is greater; then the order is by version, oldest change first.
         finished_before: only jobs that ended before this; then the order is by that time, oldest first.
         after: with `finished_before`, only jobs beyond this (finished_at, id): the last row of the page before.
+        binned: only those in the bin, or only those that are not; None for both.
+        binned_before: only those that were put into the bin before this.
         before: only jobs created before this (created_at, id): the last row of the page before.
         limit: at most this many.
     """
@@ -37,6 +39,8 @@ class JobQuery:
     changed_since: int | None = None
     finished_before: datetime | None = None
     after: tuple[datetime, str] | None = None
+    binned: bool | None = None
+    binned_before: datetime | None = None
     before: tuple[datetime, str] | None = None
     limit: int = 50
 

@@ -11,7 +11,7 @@ from core.errors import NotFound, StaleJob
 from core.jobs.job import ENDED, IN_FLIGHT, Event, Job, State
 from core.jobs.store import JobQuery, Wishes
 from core.stores.sqlite_file import SqliteFile, from_text, next_version, to_text
-from core.stores.sqlite_rows import EVENT, add_event, event_row, insert, save, to_job
+from core.stores.sqlite_rows import EVENT, add_event, event_row, insert, read_words, save, seq_at, to_job
 
 RECENT = 100  # jobs that ended last, from which it is read whose turn it is: more than owners who wait at the same time
 
@@ -66,9 +66,9 @@ class SqliteJobStore:
             where.append("starred = ?")
             values.append(int(query.starred))
         if query.since is not None:
-            where.append("created_at >= ?")
-            values.append(to_text(query.since))
-        order = "created_at desc, id desc"
+            where.append("seq >= ?")
+            values.append(seq_at(query.since))
+        order = "seq desc"
         if query.changed_since is not None:
             where.append("version > ?")
             values.append(query.changed_since)
@@ -82,9 +82,14 @@ class SqliteJobStore:
             if query.after is not None:
                 where.append("(finished_at, id) > (?, ?)")
                 values.extend((to_text(query.after[0]), query.after[1]))
+        if query.binned is not None:
+            where.append(f"binned_at is {'not ' if query.binned else ''}null")
+        if query.binned_before is not None:
+            where.append("binned_at < ?")
+            values.append(to_text(query.binned_before))
         if query.before is not None:
-            where.append("(created_at, id) < (?, ?)")
-            values.extend((to_text(query.before[0]), query.before[1]))
+            where.append("seq < coalesce((select seq from jobs where id = ?), ?)")
+            values.extend((query.before[1], seq_at(query.before[0])))
         sql = f"select * from jobs where {' and '.join(where)} order by {order} limit ?"  # noqa: S608  fixed texts only
         with self.file.reading() as db:
             return [to_job(row) for row in db.execute(sql, (*values, query.limit))]
@@ -196,6 +201,7 @@ class SqliteJobStore:
                 insert(db, job.model_copy(update={"version": next_version(db)}))
                 db.executemany(EVENT, [event_row(event, seq) for seq, event in enumerate(events, 1)])
                 new += 1
+            read_words(db, len(entries))  # nobody waits for a click here
         return new
 
     def forget(self, job_ids: Iterable[str]) -> None:
@@ -229,7 +235,7 @@ order by due_at limit ?
 
 _FLYING = ", ".join(f"'{state}'" for state in sorted(IN_FLIGHT))
 
-_ANY_WAITING = "select 1 from jobs where provider = ? and state = 'waiting' limit 1"
+_ANY_WAITING = "select 1 from jobs where is_open = 1 and provider = ? and state = 'waiting' limit 1"
 
 _BUSY = f"""
 select count(*) from jobs

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -13,12 +13,13 @@ from core.errors import IllegalMove, NotFound, StaleJob
 from core.jobs.files import media_keys
 from core.jobs.job import MOVES, Event, Job, State
 from core.jobs.store import Wishes
+from core.stores.search import aspect, fold, token
 from core.stores.sqlite_file import from_text, next_version, to_text
 
 COLUMNS = tuple(Job.model_fields)
-JSON_COLUMNS = frozenset({"inputs", "options", "uploads", "logs", "output", "error", "video"})
+JSON_COLUMNS = frozenset({"inputs", "options", "tags", "uploads", "logs", "output", "error", "video"})
 TIME_COLUMNS = frozenset(
-    {"created_at", "submitted_at", "started_at", "finished_at", "due_at", "lease_until", "updated_at"}
+    {"created_at", "binned_at", "submitted_at", "started_at", "finished_at", "due_at", "lease_until", "updated_at"}
 )
 OUTSIDE = tuple(Wishes.__dataclass_fields__)
 HOLDERS = tuple(  # what the lease holder writes: all but what was asked and what the owner writes
@@ -30,15 +31,24 @@ UNSEEN = frozenset({"due_at", "lease_owner", "lease_until", "uploads", "faults",
 
 _ALL, _HELD = attrgetter(*COLUMNS), attrgetter(*HOLDERS)
 
-INSERT = f"insert into jobs ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+SHOWN = ("seq", "aspect", "duration_s")  # columns that the history is read by, and that a job does not hold itself
+INSERT = f"insert into jobs ({', '.join((*COLUMNS, *SHOWN))}) values ({', '.join('?' * len((*COLUMNS, *SHOWN)))})"  # noqa: S608
+
+WORDS = "insert into words (rowid, prompt, negative, note, tags, error, who) values (?, ?, ?, ?, ?, ?, ?)"
+UNREAD = "insert or ignore into unread (seq) values (?)"
+UNREAD_AGAIN = "insert or ignore into unread (seq) select seq from jobs where id = ?"
+PLACES = 1000  # jobs that one microsecond has room for in the history
 
 EVENT = "insert into events (job_id, seq, at, from_state, to_state, why) values (?, ?, ?, ?, ?, ?)"
 
 
 def insert(db: sqlite3.Connection, job: Job) -> None:
-    """Write a new row, and which files it uses."""
-    db.execute(INSERT, tuple(map(_cell, COLUMNS, _ALL(job))))
+    """Write a new row, and which files it uses. Its words wait for the next search: they would double the time this takes."""
+    seq = _free_seq(db, job.created_at)
+    duration_s = job.video.duration_s if job.video else None
+    db.execute(INSERT, (*map(_cell, COLUMNS, _ALL(job)), seq, aspect(job), duration_s))
     _note_uses(db, job)
+    db.execute(UNREAD, (seq,))
 
 
 def save(db: sqlite3.Connection, job: Job, now: datetime, why: str) -> Job:
@@ -59,6 +69,8 @@ def save(db: sqlite3.Connection, job: Job, now: datetime, why: str) -> Job:
     stamps: dict[str, Any] = {name: bool(row[name]) for name in ("cancel_requested", "starred")}
     stamps |= {"rank": row["rank"], "told_request_id": row["told_request_id"], "version": row["version"]}
     stamps["updated_at"] = from_text(row["updated_at"])
+    if "video" in changed and job.video is not None:
+        changed |= {"aspect": aspect(job), "duration_s": job.video.duration_s}
     if changed.keys() - UNSEEN:
         stamps |= {"version": next_version(db), "updated_at": now}
         changed |= {"version": stamps["version"], "updated_at": to_text(now)}
@@ -67,9 +79,42 @@ def save(db: sqlite3.Connection, job: Job, now: datetime, why: str) -> Job:
         db.execute(f"update jobs set {sets} where id = ?", (*changed.values(), job.id))  # noqa: S608
     if "video" in changed:
         _note_uses(db, job)
+    if "error" in changed:
+        db.execute(UNREAD_AGAIN, (job.id,))
     if job.state is not before or why:
         add_event(db, Event(job_id=job.id, at=now, from_state=before, to_state=job.state, why=why))
     return job.model_copy(update=stamps)
+
+
+def read_words(db: sqlite3.Connection, most: int) -> int:
+    """Take the words of rows that are new, or whose texts have changed, into the search; how many rows that were."""
+    seqs = [row[0] for row in db.execute("select seq from unread limit ?", (most,))]
+    for seq in seqs:
+        row = db.execute("select * from jobs where seq = ?", (seq,)).fetchone()
+        db.execute("delete from words where rowid = ?", (seq,))
+        if row is not None:
+            db.execute(WORDS, _words(seq, to_job(row)))
+        db.execute("delete from unread where seq = ?", (seq,))
+    return len(seqs)
+
+
+def _words(seq: int, job: Job) -> tuple[Any, ...]:
+    """The values of `WORDS`: what a take can be found by."""
+    who = " ".join(token(name) for name in (job.owner, job.model, job.provider))
+    texts = (job.prompt, str(job.inputs.get("negative_prompt") or ""), job.note, " ".join(job.tags))
+    return (seq, *map(fold, texts), fold(job.error.message) if job.error else "", who)
+
+
+def seq_at(moment: datetime) -> int:
+    """The first place in the history of a moment: its microseconds since 1970, times a thousand."""
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since // timedelta(microseconds=1)) * PLACES
+
+
+def _free_seq(db: sqlite3.Connection, created_at: datetime) -> int:
+    first = seq_at(created_at)
+    row = db.execute("select max(seq) from jobs where seq between ? and ?", (first, first + PLACES - 1)).fetchone()
+    return first if row[0] is None else int(row[0]) + 1
 
 
 def _note_uses(db: sqlite3.Connection, job: Job) -> None:

@@ -9,13 +9,18 @@ from core.jobs.truth import cancel_came_to
 from core.models import MODELS
 from core.preview import LABEL
 from core.studio import current
-from pages.parts import actions, live, player, words
+from pages.parts import actions, live, player, remarks, words
 
 
 def model_title(job: Job) -> str:
     """The model's name for people; its slug where it is no longer in the catalogue."""
-    spec = MODELS.get(job.model)
-    return spec.title if spec else job.model
+    return title_of(job.model)
+
+
+def title_of(slug: str) -> str:
+    """The same by the slug."""
+    spec = MODELS.get(slug)
+    return spec.title if spec else slug
 
 
 def badge(job: Job) -> None:
@@ -70,6 +75,7 @@ def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
             actions.cancel(owner, job, where)
             if job.state in ENDED:
                 actions.star(owner, job, where)
+            remarks.bin_button(owner, job, where)
 
 
 def _progress(job: Job) -> None:

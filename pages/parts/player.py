@@ -5,14 +5,39 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from core.jobs.history import Row
 from core.jobs.job import Job
 
 ROUND = "border-radius:10px"
+FRAME = "display:block;width:100%;aspect-ratio:16/9;object-fit:contain;background:#0b0b0e;"
 
 
-def address(job: Job, part: str) -> str:
+def address(job: Job | Row, part: str) -> str:
     """Address of a job's `video.mp4`, `poster.jpg` or `still.jpg` on this app; the cookie decides who may open it."""
     return f"/takes/{job.id}/{part}"
+
+
+def picture(row: Row) -> str | None:
+    """Address of a picture for a take in a list, or None where it has none."""
+    if row.has_video:
+        return address(row, "poster.jpg")
+    return address(row, "still.jpg") if row.still else None
+
+
+def tile(row: Row) -> None:
+    """A take in the gallery: its poster, and a player that loads nothing before it is pressed."""
+    label = escape(row.prompt[:200], quote=True)
+    if row.has_video:
+        st.html(
+            f'<video controls loop muted playsinline preload="none" poster="{address(row, "poster.jpg")}" '
+            f'src="{address(row, "video.mp4")}" style="{FRAME}{ROUND}" title="{label}" aria-label="{label}"></video>'
+        )
+    elif row.still:
+        st.html(
+            f'<img src="{address(row, "still.jpg")}" alt="The still" loading="lazy" style="{FRAME}opacity:.75;{ROUND}">'
+        )
+    else:
+        st.html(f'<div style="{FRAME}{ROUND}"></div>')
 
 
 def large(job: Job) -> None:

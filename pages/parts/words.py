@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.errors import Charged
+from core.jobs.history import Row
 from core.jobs.job import Job, State
 from core.jobs.pace import Pace
 
@@ -121,14 +122,13 @@ def size(count: int) -> str:
     return f"{count / 1000:.0f} kB" if count < 950_000 else f"{count / 1_000_000:.1f} MB"
 
 
-def cost(job: Job) -> str:
+def cost(job: Job | Row) -> str:
     """What a job was expected to cost."""
     if job.provider == "preview":
         return "free"
-    if job.cost_estimate_usd is None:
+    low, high = (job.low_usd, job.high_usd) if isinstance(job, Row) else (job.estimate_low_usd, job.cost_estimate_usd)
+    if high is None:
         return "price not published"
-    low = job.estimate_low_usd
-    high = job.cost_estimate_usd
     if low is not None and round(low, 2) != round(high, 2) and low >= 0.01:
         return f"about ${low:.2f} to ${high:.2f}"
     return f"about ${high:.2f}" if high >= 0.01 else "under $0.01"

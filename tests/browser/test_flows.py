@@ -130,46 +130,105 @@ def test_a_wrong_key_is_said_on_the_stage(fal: FalServer, visitor: Visitor, tmp_
         assert "wrong-secret" not in app.log()
 
 
-def test_a_playing_take_is_left_alone_while_another_is_made(app: App, visitor: Visitor) -> None:
+WATCH = """video => {
+    video.tagged = 'the same node';
+    window.heard = [];
+    for (const name of ['pause', 'emptied', 'abort', 'error'])
+        video.addEventListener(name, () => name === 'pause' && video.ended || window.heard.push(name));
+    window.played = 0;
+    let last = video.currentTime;
+    video.addEventListener('timeupdate', () => {
+        window.played += (video.currentTime - last + video.duration) % video.duration;
+        last = video.currentTime;
+    });
+    video.play();
+}"""
+
+
+def test_a_playing_take_is_left_alone_while_others_are_made(app: App, visitor: Visitor) -> None:
+    """Two takes of another tab appear above, end, and move down into the gallery around the one that plays."""
     visit: Visit = visitor(app)
     visit.open("/lucy14b")
     job = visit.make(PROMPT)
     other = visit.context.new_page()
     visit.open("/lucy14b", other)
     visit.page.bring_to_front()  # a page behind another paints nothing, and need not play
-    visit.open(f"/jobs?job={job}")
-    assert visit.plays() == job
-    # Streamlit loops by itself: at its end a video pauses and is played again. That pause is no interruption.
-    visit.video.evaluate(
-        """video => {
-            video.tagged = 'the same node';
-            window.heard = [];
-            for (const name of ['pause', 'emptied', 'abort', 'error'])
-                video.addEventListener(name, () => name === 'pause' && video.ended || window.heard.push(name));
-            window.played = 0;
-            let last = video.currentTime;
-            video.addEventListener('timeupdate', () => {
-                window.played += (video.currentTime - last + video.duration) % video.duration;
-                last = video.currentTime;
-            });
-        }"""
-    )
+    visit.open("/jobs?view=Gallery")
+    video = visit.page.locator(f"video[src='/takes/{job}/video.mp4']")
+    video.evaluate(WATCH)
+    visit.page.get_by_placeholder("Words").press_sequentially("half a wo")
     visit.take_sample("Valley", other)
-    for _ in range(2):  # one after the other: together they outlast the watch
-        other.get_by_role("button", name="Generate").click()
-        visit.settled(other)
-    other.get_by_role("button", name="Make another one").click()
-    visit.settled(other)
+    other.get_by_role("button", name="Generate").click()
     expect(other.get_by_role("button", name="Cancel").first).to_be_visible()
-    visit.page.bring_to_front()
-    visit.page.get_by_role("radio", name="Live").click()
-    clock = visit.page.locator("iframe")
-    expect(clock).to_have_count(1)  # the page asks again every second from here on
+    other.get_by_role("button", name="Generate").click()
+    other.get_by_role("button", name="Make another one").click()
+    expect(visit.page.locator("video")).to_have_count(3, timeout=DONE_MS)  # both have ended and moved down
     visit.page.wait_for_function(f"() => window.played >= {WATCH_S}", timeout=DONE_MS)
-    expect(visit.page.get_by_text("Nothing here.")).to_be_visible(timeout=DONE_MS)  # both ended, and the page knows
-    expect(clock).to_have_count(0)
-    assert visit.video.evaluate("video => [video.tagged, video.paused]") == ["the same node", False]
+    assert video.evaluate("video => [video.tagged, video.paused]") == ["the same node", False]
     assert visit.page.evaluate("window.heard") == []
+    box = visit.page.get_by_placeholder("Words")
+    expect(box).to_have_value("half a wo")
+    expect(box).to_be_focused()
+
+
+def test_a_gallery_loads_no_video_before_it_is_pressed(app: App, visitor: Visitor) -> None:
+    visit: Visit = visitor(app)
+    visit.open("/lucy14b")
+    visit.make(PROMPT)
+    asked: list[str] = []
+    visit.context.on("request", lambda request: asked.append(request.url))
+    visit.open("/jobs?view=Gallery")
+    expect(visit.page.locator("video")).to_have_count(1)
+    visit.page.wait_for_timeout(1500)
+    assert any(url.endswith("/poster.jpg") for url in asked)
+    assert not [url for url in asked if url.endswith("/video.mp4")], "a video was loaded that nobody pressed"
+
+
+def test_filters_page_and_opened_take_stand_in_the_address(app: App, visitor: Visitor) -> None:
+    visit: Visit = visitor(app)
+    visit.open("/lucy14b")
+    first = visit.make("A heron lifts off. Slow push in.")
+    visit.write("The lamp turns. Pan left.")
+    visit.generate.click()
+    expect(visit.page.get_by_role("button", name="Open", exact=True)).to_have_count(1, timeout=DONE_MS)
+    visit.plays()
+    page = visit.open("/jobs?view=Gallery")
+    box = page.get_by_placeholder("Words")
+    box.fill("heron")
+    box.press("Enter")
+    expect(page.get_by_text("1 take", exact=True)).to_be_visible()
+    assert "q=heron" in page.url
+    page.reload()
+    visit.settled()
+    expect(page.get_by_placeholder("Words")).to_have_value("heron")
+    expect(page.locator("video")).to_have_count(1)
+    page.locator(".st-key-gallery").get_by_role("button", name="Open").click()
+    assert visit.plays() == first
+    assert "q=heron" in page.url
+    assert f"job={first}" in page.url
+    page.get_by_role("button", name="All takes").click()
+    expect(page.get_by_placeholder("Words")).to_have_value("heron")
+    expect(page.get_by_text("1 take", exact=True)).to_be_visible()
+
+
+def test_arrow_keys_lead_from_one_take_to_the_next(app: App, visitor: Visitor) -> None:
+    visit: Visit = visitor(app)
+    visit.open("/lucy14b")
+    first = visit.make("A heron lifts off. Slow push in.")
+    visit.write("The lamp turns. Pan left.")
+    visit.generate.click()
+    expect(visit.page.locator(f"[data-testid=stVideo][src*='{first}']")).to_have_count(0)
+    second = visit.plays()
+    assert second != first
+    page = visit.open(f"/jobs?job={second}")
+    visit.plays()
+    visit.settled()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(f"job={first}"))
+    visit.settled()
+    page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile(f"job={second}"))
+    expect(page.get_by_role("button", name="Newer")).to_be_disabled()
 
 
 def test_typing_goes_on_while_a_take_is_made(app: App, visitor: Visitor) -> None:
