@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from pydantic import SecretStr
 
 from core.errors import AskedBefore, InvalidForm, InvalidMedia, NotConfigured, NotFound
-from core.intake import Intake
+from core.intake import Intake, Picture
 from core.jobs import retention, sheet, transfer
 from core.jobs.desk import Desk
 from core.jobs.history import JobHistory
@@ -23,7 +23,7 @@ from core.jobs.shelf import Shelf
 from core.jobs.store import JobArchive, JobQuery, JobStore
 from core.jobs.worker import Worker
 from core.logs import set_up
-from core.media import images
+from core.media import images, video
 from core.media.local import LocalMediaStore
 from core.media.store import MediaStore
 from core.models import MODELS
@@ -283,6 +283,20 @@ class Studio(Intake, Desk, Shelf):
             parent_id=old.id,
             again=True,
         )
+
+    def last_frame(self, owner: str | None, job_id: str) -> Picture:
+        """The last frame of a take as a stored still, to go on from.
+
+        Raises:
+            NotFound: there is no such take, or its video is no longer stored.
+            InvalidMedia: it cannot be decoded.
+        """
+        job = self.get(owner, job_id)
+        if job.video is None:
+            raise NotFound("This take has no video.")
+        with self.media.local(job.video.key) as path:
+            frame = video.last_frame(path)
+        return self.add_picture(frame, "last frame.png")
 
     def cancel(self, owner: str | None, job_id: str) -> Job:
         """As `Desk.cancel`; what had come of a video that is given up is cleared away too."""

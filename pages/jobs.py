@@ -212,6 +212,7 @@ def _take(owner: str, job_id: str) -> None:
             card.opened(owner, job, "opened", _open)
         with right:
             _inputs(job)
+            _family(owner, job)
             remarks.panel(owner, job)
             _timeline(owner, job)
     if job.is_open:
@@ -248,6 +249,20 @@ def _inputs(job: Job) -> None:
     if job.request_id and job.provider != "preview":
         st.caption("Request id")
         st.code(job.request_id, language=None)
+
+
+def _family(owner: str, job: Job) -> None:
+    """What it grew out of, and what grew out of it: retries, edits, and takes that go on from its last frame."""
+    above, below = current().family(owner, job)
+    for title, takes in (("Grew out of", above), ("Led to", below)):
+        if takes:
+            st.markdown(f"**{title}**")
+            with st.grid("auto", min_column_width=110, gap="small", key=f"family.{title}.{job.id}"):
+                for take in takes:
+                    with st.container(key=f"relative-{job.id}-{take.id}", gap="xsmall"):
+                        player.still_of(take)
+                        st.button(words.short(take.prompt, 24) or card.model_title(take), key=f"relative.{job.id}.{take.id}",
+                                  type="tertiary", on_click=_open, args=(take.id,))  # fmt: skip
 
 
 def _timeline(owner: str, job: Job) -> None:

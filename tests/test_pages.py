@@ -595,6 +595,49 @@ def test_the_gallery_shows_players_that_load_nothing() -> None:
     assert page.query_params["job"] == job.id
 
 
+def test_a_take_goes_on_from_its_last_frame_and_every_draft_comes_back() -> None:
+    job = write(prompt="A heron lifts off.")
+    page = filled(prompt="Half a sentence")
+    first = page.session_state["lucy14b.image"].picture.key
+    page.button(key=f"stage.continue.{job.id}").click().run()
+    frame = page.session_state["lucy14b.image"].picture
+    assert (frame.width, frame.height) == (320, 180)
+    assert frame.key not in (first, job.still)
+    assert clean(page).text_area(key="lucy14b.prompt").value == "A heron lifts off."
+    assert "Filled from the last frame of a take" in captions(page)
+    page.text_area(key="lucy14b.prompt").set_value("It flies on.").run()
+    page.button(key=f"stage.edit.{job.id}").click().run()
+    assert page.session_state["lucy14b.image"].picture.key == job.still
+    page.button(key="lucy14b.bring-back").click().run()
+    assert page.text_area(key="lucy14b.prompt").value == "It flies on."
+    assert page.session_state["lucy14b.image"].picture.key == frame.key
+    page.button(key="lucy14b.bring-back").click().run()
+    assert page.text_area(key="lucy14b.prompt").value == "Half a sentence"
+    assert page.session_state["lucy14b.image"].picture.key == first
+    assert "Filled from" not in captions(clean(page))
+    assert len(stored()) == 1, "filling a form sent something"
+
+
+def test_what_is_made_from_a_take_names_it() -> None:
+    job = write(prompt="A heron lifts off.")
+    page = model_page("lucy14b").run()
+    page.button(key=f"stage.continue.{job.id}").click().run()
+    generate_button(page, "lucy14b").click().run()
+    child = next(made for made in stored() if made.id != job.id)
+    assert child.parent_id == job.id
+    assert "Filled from" not in captions(clean(page)), "the next one would name it too"
+
+
+def test_a_take_shows_its_family() -> None:
+    first = write(State.FAILED, prompt="first", error=JobError(kind="x", message="No."))
+    second = write(prompt="second", parent_id=first.id)
+    page = clean(jobs_page(second.id).run())
+    assert page.button(key=f"relative.{second.id}.{first.id}").label == "first"
+    page.button(key=f"relative.{second.id}.{first.id}").click().run()
+    assert page.query_params["job"] == first.id
+    assert page.button(key=f"relative.{first.id}.{second.id}").label == "second"
+
+
 def test_remarks_are_kept_as_they_are_made() -> None:
     job = write(prompt="one")
     page = jobs_page(job.id).run()

@@ -11,6 +11,7 @@ from core.jobs.desk import Where
 from core.jobs.job import ENDED, Job, State
 from core.jobs.truth import cancel_means
 from core.models import MODELS
+from core.models.spec import Still
 from core.studio import current
 from pages.parts import draft
 
@@ -72,6 +73,31 @@ def edit(job: Job, where: str, label: str, *, primary: bool = False) -> None:
             on_click=draft.fill,
             args=(job,),
         )
+
+
+def reuse(owner: str, job: Job, where: str) -> None:
+    """For a take that is done: its settings in the form again, or a new take that begins where this one ends."""
+    if job.state is not State.SUCCEEDED or job.model not in MODELS:
+        return
+    edit(job, where, "Use these settings")
+    if any(isinstance(field.kind, Still) and field.required for field in MODELS[job.model].fields):
+        st.button(
+            "Continue from the last frame",
+            key=f"{where}.continue.{job.id}",
+            icon=":material/skip_next:",
+            help="Opens the form with this take's last frame as the still.",
+            on_click=_continue,
+            args=(owner, job),
+        )
+
+
+def _continue(owner: str, job: Job) -> None:
+    try:
+        frame = current().last_frame(owner, job.id)
+    except AppError as exc:
+        st.toast(exc.message, icon=":material/error:")
+    else:
+        draft.fill(job, frame)
 
 
 def attach(owner: str, job: Job, where: str) -> None:

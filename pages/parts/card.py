@@ -71,6 +71,7 @@ def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
                     icon=":material/download:",
                     key=f"{where}.download.{job.id}",
                 )
+            actions.reuse(owner, job, where)
             actions.reorder(owner, job, where)
             actions.cancel(owner, job, where)
             if job.state in ENDED:

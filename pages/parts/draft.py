@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import AppError
+from core.intake import Picture
 from core.jobs.job import Job, utc_now
 from core.models import MODELS
 from core.models.spec import Clip, ClipItem, Clips, FormField, Kind, ModelSpec, Sound, Still
@@ -14,15 +15,25 @@ from pages.parts import still, words
 GO = "takes.go"  # the model whose page is to be opened when the callback is over
 
 
-def fill(job: Job) -> None:
-    """Put a take's settings into its model's form. What was being typed there is kept aside. Call it from a callback."""
+def fill(job: Job, first_frame: Picture | None = None) -> None:
+    """Put a take's settings into its model's form. What stood there is kept aside. Call it from a callback.
+
+    Args:
+        job: the take.
+        first_frame: another still than the take's own, where the new one goes on from it.
+    """
     spec = MODELS[job.model]
     keys = _keys(spec)
     before = {key: st.session_state[key] for key in keys if key in st.session_state}
     told = f"a take of {words.ago(job.created_at, utc_now())}"
-    st.session_state[f"{spec.slug}.draft"] = {"of": job.id, "told": told, "before": before}
+    if first_frame is not None:
+        told = f"the last frame of {told}"
+    earlier = st.session_state.get(f"{spec.slug}.draft")
+    st.session_state[f"{spec.slug}.draft"] = {"of": job.id, "told": told, "before": before, "earlier": earlier}
     for key, (field, value) in _values(spec, job).items():
         st.session_state[key] = _held(field, value)
+        if first_frame is not None and isinstance(field.kind, Still) and field.required:
+            st.session_state[key] = still.Held(first_frame, "", 1)
     if any(place.ready and place.provider == job.provider for place in current().places(spec)):
         st.session_state[f"{spec.slug}.on"] = job.provider
     wrong = {job.error.field: job.error.message} if job.error and job.error.field else {}
@@ -69,6 +80,8 @@ def forget(spec: ModelSpec) -> None:
 
 def _bring_back(spec: ModelSpec) -> None:
     draft = st.session_state.pop(f"{spec.slug}.draft")
+    if draft["earlier"]:
+        st.session_state[f"{spec.slug}.draft"] = draft["earlier"]
     for key in _keys(spec):
         if key in draft["before"]:
             st.session_state[key] = draft["before"][key]

@@ -70,6 +70,15 @@ def small(job: Job) -> None:
         still(job, height="auto")
 
 
+def still_of(job: Job) -> None:
+    """One small picture of a take, whatever came of it: its poster, else the still it started from."""
+    part = "poster.jpg" if job.video else "still.jpg"
+    if job.video or job.still:
+        st.html(f'<img src="{address(job, part)}" alt="" loading="lazy" style="{FRAME}{ROUND}">')
+    else:
+        st.html(f'<div style="{FRAME}{ROUND}"></div>')
+
+
 def still(job: Job, height: str = "auto") -> None:
     """The picture a job started from, as a quiet stand-in for the video to come."""
     if job.still is None:
