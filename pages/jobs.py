@@ -17,6 +17,9 @@ MEDIA_KEY = re.compile(r"[0-9a-f]{64}\.\w+")
 OPENED = "job"  # the parameter of the address that a link to a take carries
 SHOWN_LIVE = 12  # cards of takes in motion; how many more there are is said
 MOST_PAGES = 2000  # of the page buttons; nobody turns more
+NEWS = "takes.news"  # takes that have just ended, for the run that tells them
+MOST_NEWS = 3  # toasts at once
+FRESH_S = 60.0  # a take that ended longer ago is no news: it was starred, or remarked on
 TURN = "takes.turn"  # a callback inside a part of the page wants the whole page to run
 
 
@@ -26,6 +29,7 @@ def render() -> None:
     if wanted := st.query_params.get(OPENED):
         _take(owner, wanted)
         return
+    _tell(owner)
     st.header("Jobs", anchor=False)
     if current().count(Search(owner=owner)) == 0:
         _invite()
@@ -33,6 +37,18 @@ def render() -> None:
     live.jobs(owner).ended()  # the history below is read after this
     _now(owner)
     _past(owner)
+
+
+def _tell(owner: str) -> None:
+    """Say what has just ended, and how."""
+    rows = live.jobs(owner)
+    for job_id in st.session_state.pop(NEWS, [])[:MOST_NEWS]:
+        job = rows.get(job_id)
+        if job is not None and job.finished_at is not None and (utc_now() - job.finished_at).total_seconds() < FRESH_S:
+            look = words.LOOKS[job.state]
+            st.toast(
+                f"{look.word}: {words.plain(words.short(job.prompt, 60)) or card.model_title(job)}", icon=look.icon
+            )
 
 
 def _turn() -> None:
@@ -64,6 +80,7 @@ def _now(owner: str) -> None:
     with clock:
         live.keep_fresh("jobs.clock", busy=bool(moving))
     if ended:
+        st.session_state[NEWS] = sorted(ended)
         st.rerun()  # the history below has a new row
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from core.models.spec import ModelSpec
 from core.studio import current
 from pages import generate, jobs
-from pages.parts import identity
+from pages.parts import identity, live
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -33,7 +33,9 @@ def _show(spec: ModelSpec, name: str) -> Callable[[], None]:
 
 st.set_page_config(page_title="Takes", page_icon=str(ASSETS / "favicon.png"), layout="wide")
 st.logo(str(ASSETS / f"wordmark-{st.context.theme.type or 'light'}.svg"), icon_image=str(ASSETS / "favicon.png"))
-identity.owner()
+moving = len(live.jobs(identity.owner()).moving())
+if moving:
+    st.set_page_config(page_title=f"({moving}) Takes")  # a look at the tabs tells whether something is still under way
 first = current().default_model()
 page = st.navigation(
     {

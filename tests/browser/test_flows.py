@@ -211,6 +211,23 @@ def test_filters_page_and_opened_take_stand_in_the_address(app: App, visitor: Vi
     expect(page.get_by_text("1 take", exact=True)).to_be_visible()
 
 
+def test_the_tab_and_a_toast_tell_when_a_take_is_done(
+    hosted: App, fal: FalServer, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fal, "run_s", 600.0)
+    visit: Visit = visitor(hosted)
+    visit.open("/lucy14b")
+    visit.take_sample()
+    visit.write("A heron lifts off.")
+    visit.generate.click()
+    expect(visit.page.get_by_role("button", name="Cancel")).to_be_visible()
+    page = visit.open("/jobs")
+    expect(page).to_have_title("(1) Takes")
+    fal.run_s = 0.0  # it is done there from now on
+    expect(page.get_by_test_id("stToast").filter(has_text="Done: A heron lifts off")).to_be_visible(timeout=DONE_MS)
+    expect(page).to_have_title("Takes")
+
+
 def test_arrow_keys_lead_from_one_take_to_the_next(app: App, visitor: Visitor) -> None:
     visit: Visit = visitor(app)
     visit.open("/lucy14b")
