@@ -12,8 +12,16 @@ from core.errors import IllegalMove, NotFound, StaleJob, StorageFull
 
 BUSY_MS = 10_000  # how long a writer waits for another; every transaction here is far shorter
 
+CACHE_KIB = 16 * 1024  # pages of the file that a connection keeps; a new job touches one of every index
+
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 """What SQLite says where a page cannot be written."""
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that remembers whether it waits for the disk; None before it was told."""
+
+    durable: bool | None = None
 
 
 class SqliteFile:
@@ -25,7 +33,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[_Connection] = queue.LifoQueue()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.reading() as db:
             migrate(db)
@@ -39,7 +47,7 @@ class SqliteFile:
                 return
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[_Connection]:
         """A connection to ask. Raises StorageFull where a page cannot be written."""
         try:
             db = self._idle.get_nowait()
@@ -59,19 +67,24 @@ class SqliteFile:
             raise
         self._idle.put(db)
 
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
+    def _open(self) -> _Connection:
+        db = sqlite3.connect(
+            self._path, BUSY_MS / 1000, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
         db.row_factory = sqlite3.Row
         db.execute("pragma journal_mode = wal")
+        db.execute(f"pragma cache_size = -{CACHE_KIB}")
         db.execute("pragma foreign_keys = on")
         return db
 
     @contextmanager
-    def writing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, durable: bool = False) -> Iterator[_Connection]:
         """One write transaction. `durable` waits for the disk, so that a power cut cannot undo what a paid request
         has followed on; the rest survives a crash of the process, which is what WAL promises without it."""
         with self.reading() as db:
-            db.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+            if db.durable is not durable:
+                db.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+                db.durable = durable
             db.execute("begin immediate")
             try:
                 yield db

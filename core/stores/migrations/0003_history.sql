@@ -41,6 +41,7 @@ drop index jobs_by_time;
 drop index jobs_open;
 drop index jobs_waiting;
 drop index jobs_due;
+drop index jobs_twins;  -- an owner's last ten minutes are a handful of rows of the history
 create index jobs_due on jobs (due_at, provider, state, lease_until, owner) where is_open = 1;
 create index history on jobs
     (owner, seq desc, binned_at, model, state, provider, aspect, starred, rating, cost_estimate_usd, duration_s);
