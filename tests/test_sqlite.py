@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 
 from core.errors import StorageFull
+from core.jobs.history import Search
 from core.jobs.job import ENDED, NEVER, Event, Job, State, Video
 from core.jobs.store import JobQuery
 from core.stores.sqlite import SqliteJobStore
-from core.stores.sqlite_file import statements
+from core.stores.sqlite_file import SqliteFile, statements
+from core.stores.sqlite_history import SqliteHistory
 from tests.test_job import NOW, a_job
 
 STILL, CLIP, SOUND, FILM, POSTER = (
@@ -234,4 +237,27 @@ def test_history_is_not_rewritten(sql: str, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "takes.db")) as db:
         assert db.execute("select count(*) from events").fetchone() == (0,)
         assert db.execute("select count(*) from uses").fetchone() == (0,)
+    store.close()
+
+
+class FullFile(SqliteFile):
+    """A file on a disk that is full."""
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[Any]:
+        raise StorageFull("There is no room left.")
+        yield
+
+
+def test_a_search_on_a_full_disk_finds_what_was_read_before(tmp_path: Path) -> None:
+    path = tmp_path / "takes.db"
+    store = SqliteJobStore(path)
+    old = store.add(a_job(prompt="lighthouse"))
+    mine = Search(owner=old.owner, text="lighthouse")
+    assert [row.id for row in SqliteHistory(store.file).page(mine)] == [old.id]
+    store.add(a_job(prompt="another lighthouse"))
+    full = FullFile(path)
+    assert [row.id for row in SqliteHistory(full).page(mine)] == [old.id], "the page broke, or wrote on a full disk"
+    assert len(SqliteHistory(store.file).page(mine)) == 2, "it is lost to the search for good"
+    full.close()
     store.close()

@@ -64,6 +64,11 @@ class Search:
     page: int = 1
     size: int = PAGE
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks for all of an owner's takes, newest first."""
+        return self == Search(owner=self.owner, page=self.page, size=self.size)
+
 
 class Row(NamedTuple):
     """A take in a list: what a table or a tile shows, read without building the whole job. Times are ISO texts, UTC."""

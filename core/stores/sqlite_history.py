@@ -1,17 +1,21 @@
 """The history over SQLite: searches as SQL, short rows, remarks and saved views."""
 
 import json
+import logging
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from statistics import median
 from typing import Any
 
+from core.errors import StorageFull
 from core.jobs.history import COUNTED, Remarks, Row, Search, Sort, Sum
 from core.jobs.job import State
 from core.stores.search import expression, fold
 from core.stores.sqlite_file import SqliteFile, next_version, to_text
 from core.stores.sqlite_rows import PLACES, UNREAD_AGAIN, read_words, seq_at
+
+log = logging.getLogger("takes.stores")
 
 COLUMNS = ", ".join(
     f"jobs.{source}"
@@ -47,7 +51,7 @@ class SqliteHistory:
         by_date = search.sort is Sort.DATE
         start = (max(search.page, 1) - 1) * search.size
         with self._file.reading() as db:
-            if by_date and start >= FAR and search == Search(owner=search.owner, page=search.page, size=search.size):
+            if start >= FAR and search.is_plain:
                 found, start = self._from_its_day(db, found, str(search.owner), start)
             # First the places of the rows, which an index tells, and only then the fifty rows themselves.
             first = "words.rowid" if by_date and found.text else f"jobs.{column}"
@@ -67,9 +71,12 @@ class SqliteHistory:
         if found is not None and found.text:
             with self._file.reading() as db:
                 behind = _plain(db, "select 1 from unread limit 1", ()).fetchone()
-            while behind:
-                with self._file.writing() as db:
-                    behind = read_words(db, READ) == READ
+            try:
+                while behind:
+                    with self._file.writing() as db:
+                        behind = read_words(db, READ) == READ
+            except StorageFull as exc:  # the search goes on among the words that are there
+                log.warning("the newest takes are not searched: %s", exc.message)
         return found
 
     def _from_its_day(self, db: sqlite3.Connection, found: "_Found", owner: str, start: int) -> tuple["_Found", int]:
@@ -86,7 +93,7 @@ class SqliteHistory:
         found = self._found(search)
         if found is None:
             return 0
-        if search == Search(owner=search.owner, page=search.page, size=search.size) and search.owner is not None:
+        if search.is_plain and search.owner is not None:
             with self._file.reading() as db:
                 row = _plain(db, "select coalesce(sum(takes), 0) from days where owner = ?", (search.owner,)).fetchone()
                 return min(int(row[0]), most)
