@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -109,6 +110,7 @@ class WorkerProcess:
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._began_at = 0  # where in the log this start begins
 
     @property
     def pid(self) -> int:
@@ -119,6 +121,7 @@ class WorkerProcess:
         """Start it; what it does is seen in the rows. `settings` are for this run only."""
         command = [sys.executable, "-m", "core", "worker"]
         with self._log.open("ab") as log:
+            self._began_at = log.tell()
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -137,8 +140,13 @@ class WorkerProcess:
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask it to end, and wait until it has. One that is still starting is let come up first: it is not asked yet."""
         assert self._process is not None
+        until = time.monotonic() + 30
+        while b"at work" not in self._log.read_bytes()[self._began_at :]:
+            assert self._process.poll() is None, self.log()
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.01)
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(30) == 0, self.log()
 
