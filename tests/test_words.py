@@ -9,8 +9,7 @@ from core.errors import Charged
 from core.jobs.job import Event, JobError, State
 from core.jobs.pace import Pace, pace
 from core.jobs.truth import cancel_came_to, cancel_means
-from pages import jobs
-from pages.parts import words
+from pages.parts import take, words
 from tests.test_job import NOW, a_job
 
 MEASURED = pace([20.0] * 40 + [30.0] * 10, (6, 60))
@@ -93,7 +92,7 @@ def test_the_timeline_tells_days_moves_and_notes() -> None:
     def event(after_s: float, before: State | None, after: State, why: str) -> Event:
         return Event(job_id="j", at=NOW + timedelta(seconds=after_s), from_state=before, to_state=after, why=why)
 
-    told = jobs.timeline(
+    told = take.timeline(
         [
             event(0, None, State.WAITING, "asked for"),
             event(1, State.WAITING, State.SUBMITTING, "slot free"),
