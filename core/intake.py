@@ -1,6 +1,8 @@
 """What comes in from people: stills, clips and sounds, checked, made fit and kept."""
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.errors import NotFound
 from core.media import fetch, images, video
@@ -58,6 +60,15 @@ class Intake:
             url, max_bytes=self.settings.max_upload_bytes, allow_private=self.settings.fetch_private_urls
         )
         return self.add_picture(data, name, kind)
+
+    def add_first_frame(self, data: bytes) -> Picture:
+        """Keep the first frame of a video as a still; the video itself is not kept. Raises InvalidMedia."""
+        with tempfile.TemporaryDirectory(prefix="takes-frame-") as folder:
+            path = Path(folder, "given.mp4")
+            path.write_bytes(data)
+            video.probe(path)  # refuses frames that are too large to be taken apart
+            frame = video.first_frame(path)
+        return self.add_picture(frame, "first frame.png")
 
     def add_clip(self, data: bytes, name: str, kind: Clip | None = None) -> Stored:
         """Check and keep an MP4 or MOV. Raises InvalidMedia."""

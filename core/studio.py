@@ -101,7 +101,7 @@ class Studio(Intake, Desk, Shelf):
     ) -> None:
         Intake.__init__(self, settings, media)
         Desk.__init__(self, store, archive, providers)
-        Shelf.__init__(self, store, history)
+        Shelf.__init__(self, store, history, archive, media)
         self.identity = identity
         self.hooks = hooks
         self._sweepers = sweepers
@@ -207,6 +207,7 @@ class Studio(Intake, Desk, Shelf):
         options: Mapping[str, Any] | None = None,
         nonce: str | None = None,
         parent_id: str | None = None,
+        continues: bool = False,
         again: bool = False,
     ) -> Job:
         """Write a new job; the worker does the rest.
@@ -219,6 +220,7 @@ class Studio(Intake, Desk, Shelf):
             options: the provider's own settings.
             nonce: one per rendered form: the same nonce twice is the same job.
             parent_id: the job this one grew out of.
+            continues: whether it begins with that one's last frame.
             again: make it although the same was asked a moment ago.
 
         Raises:
@@ -243,6 +245,7 @@ class Studio(Intake, Desk, Shelf):
             fingerprint=fingerprint(slug, provider, endpoint, inputs, chosen),
             nonce=nonce,
             parent_id=parent_id,
+            continues=continues and parent_id is not None,
             rank=now.timestamp(),
             still=spec.still(inputs),
             estimate_low_usd=estimate.low_usd,

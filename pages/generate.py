@@ -11,7 +11,7 @@ from core.errors import AppError, AskedBefore, InvalidForm
 from core.jobs.job import Job
 from core.models.spec import Choice, Clips, Estimate, ModelSpec, Still
 from core.studio import Place, current
-from pages.parts import card, clips, draft, form, identity, live, still, words
+from pages.parts import card, clips, draft, form, identity, live, reel, remarks, still, words
 
 PAINTED = "takes.painted"
 HEAD_START_S = 0.03  # a frame or two of a browser
@@ -110,7 +110,7 @@ def _place(spec: ModelSpec) -> Place:
     chosen = st.segmented_control(
         "Where it runs",
         list(by_name),
-        format_func=lambda name: by_name[name].title,
+        format_func=lambda name: words.choice(by_name[name].title),
         required=True,
         key=key,
         persist_state="session",
@@ -138,7 +138,7 @@ def _generate(spec: ModelSpec, owner: str, place: Place, values: dict[str, Any],
         st.rerun()
     whole = st.session_state.get(f"{spec.slug}.errors", {}).get("")
     if whole:
-        st.error(whole, icon=":material/error:")
+        st.error(words.plain(whole), icon=":material/error:")
     if _twin(spec, values, options, place, nonce):
         _submit(spec, owner, place.provider, values, options, nonce, again=True)
         st.rerun()
@@ -191,6 +191,7 @@ def _submit(
             options=options,
             nonce=nonce,
             parent_id=draft.parent(spec),
+            continues=draft.continues(spec, values),
             again=again,
         )
     except InvalidForm as exc:
@@ -214,17 +215,20 @@ def _submit(
 @st.fragment
 def _takes(spec: ModelSpec, owner: str) -> None:
     """The opened take, large, and the recent ones below; runs again by itself while one of them is live."""
-    if st.session_state.pop(draft.GO, None) is not None:
+    if st.session_state.get(draft.GO) == spec.slug:
+        st.session_state.pop(draft.GO)
         st.rerun()  # the form stands outside of this fragment
+    draft.go()
     rows = live.jobs(owner)
     takes = rows.newest(spec.slug)
+    remarks.undo_bar(owner)
     if not takes:
         _invite(spec)
         return
     opened = _opened(spec, takes)
     stage = st.container(key="stage")
     strip = st.container(key="strip")
-    clock = st.container(key="clock") if rows.any_live(spec.slug) else None
+    clock = st.container(key="clock")
     with stage:
         card.opened(owner, opened, "stage", lambda job_id: _open(spec, job_id))
     others = [job for job in takes if job.id != opened.id][:STRIP]
@@ -234,9 +238,10 @@ def _takes(spec: ModelSpec, owner: str) -> None:
                 with st.container(key=f"card-{job.id}", gap="xsmall"):
                     card.small(owner, job, "strip")
                     st.button("Open", key=f"open.{job.id}", type="tertiary", on_click=_open, args=(spec, job.id))
-    if clock is not None:
-        with clock:
-            live.keep_fresh(f"{spec.slug}.clock", busy=True)
+    with clock:
+        reel.conductor(rows)
+        if rows.any_live():  # of another model, now and then: the tab and the tone tell of it
+            live.keep_fresh(f"{spec.slug}.clock", busy=rows.any_live(spec.slug))
 
 
 def _opened(spec: ModelSpec, takes: list[Job]) -> Job:

@@ -5,7 +5,7 @@ import streamlit as st
 from core.jobs.history import Search
 from core.jobs.job import Job, utc_now
 from core.studio import current
-from pages.parts import actions, card, history, identity, live, opened, player, take, words
+from pages.parts import actions, card, history, identity, live, opened, player, reel, take, words
 
 SHOWN_LIVE = 12  # cards of takes in motion; how many more there are is said
 NEWS = "takes.news"  # takes that have just ended, for the run that tells them
@@ -20,8 +20,11 @@ def render() -> None:
         take.show(owner, wanted)
         return
     _tell(owner)
-    st.header("Jobs", anchor=False)
-    if current().count(Search(owner=owner)) == 0:
+    with st.container(key="jobs-head", horizontal=True, vertical_alignment="center"):
+        st.header("Jobs", anchor=False, width="stretch")
+        with st.container(width=240):
+            reel.conductor(live.jobs(owner), switches=True)
+    if not any(current().count(Search(owner=owner, binned=binned)) for binned in (False, True)):
         _invite()
         return
     live.jobs(owner).ended()  # the history below is read after this
@@ -36,9 +39,7 @@ def _tell(owner: str) -> None:
         job = rows.get(job_id)
         if job is not None and job.finished_at is not None and (utc_now() - job.finished_at).total_seconds() < FRESH_S:
             look = words.LOOKS[job.state]
-            st.toast(
-                f"{look.word}: {words.plain(words.short(job.prompt, 60)) or card.model_title(job)}", icon=look.icon
-            )
+            st.toast(f"{look.word}: {words.plain(words.called(job.prompt, card.model_title(job), 60))}", icon=look.icon)
 
 
 @st.fragment
@@ -48,6 +49,7 @@ def _now(owner: str) -> None:
     rows = live.jobs(owner)
     moving = rows.moving()
     ended = rows.ended()
+    reel.title(rows)
     cards = st.container(key="live")
     clock = st.container(key="clock")
     if moving:
@@ -70,7 +72,8 @@ def _live_card(owner: str, job: Job) -> None:
     card.badge(job)
     now = utc_now()
     st.caption(
-        f"{card.model_title(job)} · {words.plain(words.short(job.prompt, 70))}", help=words.exact(job.created_at)
+        words.plain(f"{words.short(card.model_title(job), 40)} · {words.short(job.prompt, 70)}"),
+        help=words.exact(job.created_at),
     )
     if job.progress is not None:
         st.progress(min(max(job.progress, 0.0), 1.0))

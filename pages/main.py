@@ -8,7 +8,7 @@ import streamlit as st
 from core.models.spec import ModelSpec
 from core.studio import current
 from pages import generate, jobs
-from pages.parts import identity, live
+from pages.parts import identity, live, reel
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -33,15 +33,14 @@ def _show(spec: ModelSpec, name: str) -> Callable[[], None]:
 
 st.set_page_config(page_title="Takes", page_icon=str(ASSETS / "favicon.png"), layout="wide")
 st.logo(str(ASSETS / f"wordmark-{st.context.theme.type or 'light'}.svg"), icon_image=str(ASSETS / "favicon.png"))
-moving = len(live.jobs(identity.owner()).moving())
-if moving:
-    st.set_page_config(page_title=f"({moving}) Takes")  # a look at the tabs tells whether something is still under way
+reel.title(live.jobs(identity.owner()), anew=True)  # a look at the tabs tells whether something is still under way
 first = current().default_model()
-page = st.navigation(
-    {
-        "Models": [front_page(first), *(model_page(spec) for spec in current().models())],
-        "Work": [st.Page(jobs.render, title="Jobs", url_path="jobs")],
-    }
+page = st.navigation(  # one list: headed groups would stand in it as no list items, which a screen reader cannot follow
+    [
+        front_page(first),
+        *(model_page(spec) for spec in current().models()),
+        st.Page(jobs.render, title="Jobs", url_path="jobs"),
+    ]
 )
 if not identity.has_cookie() and st.context.url:
     st.warning(

@@ -720,28 +720,3 @@ def test_an_error_of_the_desk_is_for_the_user(engine: Engine) -> None:
         engine.studio.attach(OWNER, job.id, "nope")
     assert job.id not in caught.value.message
     assert engine.studio.jobs(JobQuery(owner=OWNER)) == [job]
-
-
-# --- families ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_family_is_told_in_both_directions(engine: Engine) -> None:
-    first = engine.ask()
-    second = engine.rows.add(a_job(owner=first.owner, parent_id=first.id, created_at=engine.now + timedelta(seconds=1)))
-    third = engine.rows.add(a_job(owner=first.owner, parent_id=second.id, created_at=engine.now + timedelta(seconds=2)))
-    strangers = engine.rows.add(a_job(owner="somebody-else", parent_id=first.id))
-    assert engine.studio.family(first.owner, third) == ([first, second], [])
-    assert engine.studio.family(first.owner, first) == ([], [second]), "somebody else's take is shown"
-    assert engine.studio.family("somebody-else", strangers) == ([], [])
-    assert [job.id for job in engine.studio.family(None, first)[1]] == [strangers.id, second.id]
-
-
-def test_a_family_that_bites_its_tail_comes_to_an_end(engine: Engine) -> None:
-    one = engine.rows.add(a_job(owner="o", parent_id="two", id="one"))
-    two = engine.rows.add(a_job(owner="o", parent_id="one", id="two"))
-    above, below = engine.studio.family("o", one)
-    assert above[-1] == two
-    assert len(above) <= 2
-    assert below == [two]
-    orphan = engine.rows.add(a_job(owner="o", parent_id="no-such-id"))
-    assert engine.studio.family("o", orphan) == ([], [])

@@ -1,8 +1,9 @@
 """What is SQLite's own: migrations from nothing, their record, and statements that stay whole."""
 
 import json
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from importlib import resources
@@ -13,7 +14,7 @@ import pytest
 
 from core.errors import StorageFull
 from core.jobs.history import Search
-from core.jobs.job import ENDED, NEVER, Event, Job, State, Video
+from core.jobs.job import ENDED, NEVER, OPEN, Event, Job, State, Video
 from core.jobs.store import JobQuery
 from core.stores.sqlite import SqliteJobStore
 from core.stores.sqlite_file import SqliteFile, statements
@@ -48,7 +49,7 @@ def test_the_big_queries_use_an_index(tmp_path: Path) -> None:
         "select * from jobs where owner = 'o' order by seq desc limit 50",
         "select * from jobs where owner = 'o' and model = 'm' order by seq desc limit 50",
         "select id from jobs where is_open = 1 and provider = 'fal' and state = 'waiting'",
-        "select * from jobs where version > 7 order by version limit 60",
+        "select * from jobs where owner = 'o' and version > 7 order by version limit 60",
         "select id from jobs where is_open = 1 and due_at <= 'x' order by due_at limit 9",
         "select id from jobs where state = 'unknown' and due_at <= 'x' order by due_at limit 9",
     ):
@@ -68,6 +69,60 @@ def test_retention_finds_old_jobs_by_an_index(tmp_path: Path) -> None:
     db.set_trace_callback(None)
     plan = " ".join(row[3] for row in db.execute(f"explain query plan {asked[0]}"))
     assert "SEARCH jobs USING INDEX jobs_finished" in plan
+    assert "SCAN" not in plan
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (
+            lambda store: store.find(JobQuery(owner="o", changed_since=7, limit=60)),
+            "jobs_changed (owner=? AND version>?)",
+        ),
+        (lambda store: store.find(JobQuery(owner="o", states=OPEN, limit=200)), "jobs_due"),
+        (lambda store: store.line("fal"), "jobs_due"),
+        (lambda store: store.claim("w1", NOW, 60, {"fal": 8}, 50), "jobs_due"),
+    ],
+    ids=["what has changed", "what is open", "the line", "a claim"],
+)
+def test_what_is_asked_all_the_time_walks_nobody_s_history(
+    ask: Callable[[SqliteJobStore], object], index: str, tmp_path: Path
+) -> None:
+    store = SqliteJobStore(tmp_path / "takes.db")
+    store.add(a_job())
+    asked: list[str] = []
+    db = store.file._idle.get_nowait()  # the one connection there is
+    db.set_trace_callback(asked.append)
+    store.file._idle.put(db)
+    ask(store)
+    db.set_trace_callback(None)
+    plans = [
+        " | ".join(row[3] for row in db.execute(f"explain query plan {sql}"))
+        for sql in asked
+        if sql.lstrip().startswith("select") and "from jobs" in sql
+    ]
+    assert any(index in plan for plan in plans), plans
+    for plan in plans:
+        assert "INDEX history" not in plan
+        assert not re.search(r"SCAN (jobs|w)( \||$)", plan), f"all takes are looked at: {plan}"
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "kin", [{"parents": frozenset({"a", "b"})}, {"given": frozenset({FILM})}, {"made": frozenset({FILM})}]
+)
+def test_relatives_are_found_without_a_walk_along_the_history(kin: dict[str, Any], tmp_path: Path) -> None:
+    store = SqliteJobStore(tmp_path / "takes.db")
+    asked: list[str] = []
+    db = store.file._idle.get_nowait()  # the one connection there is
+    db.set_trace_callback(asked.append)
+    store.file._idle.put(db)
+    store.find(JobQuery(owner="o", **kin))
+    db.set_trace_callback(None)
+    plan = " ".join(row[3] for row in db.execute(f"explain query plan {asked[0]}"))
+    assert "SEARCH jobs USING INDEX" in plan
+    assert "owner=?" not in plan, "all takes of a person are looked at"
     assert "SCAN" not in plan
     store.close()
 
@@ -99,7 +154,7 @@ def test_a_full_disk_is_told_and_nothing_that_was_there_is_lost(tmp_path: Path) 
 FIRST = "0001_jobs.sql"
 LATER_COLUMNS = {
     "fingerprint", "rank", "starred", "told_request_id", "cancel_answer", "usual_s", "slow_s",
-    "note", "tags", "rating", "binned_at",
+    "note", "tags", "rating", "binned_at", "continues",
 }  # fmt: skip
 
 

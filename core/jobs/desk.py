@@ -8,6 +8,7 @@ from typing import Literal, NoReturn
 
 from core.errors import Charged, InvalidInput, NotFound
 from core.jobs.attach import HOLD_S, attach
+from core.jobs.family import Family, family
 from core.jobs.job import ENDED, Event, Job, JobError, State, move, utc_now
 from core.jobs.pace import LAST, Pace, pace
 from core.jobs.store import JobArchive, JobQuery, JobStore, Wishes
@@ -20,7 +21,6 @@ REQUEST_ID = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9_-]{7,99}"
 )  # fal's are UUIDs; nothing that could leave the path of a URL
 PACE_KEPT_S = 15.0  # figures of 50 jobs do not change from one refresh to the next
-MOST_RELATIVES = 12  # takes above and below one in its family that are shown
 LONGEST_LINE = 10_000  # waiting jobs of one owner that can be reordered
 
 Where = Literal["first", "earlier", "later", "last"]
@@ -62,23 +62,9 @@ class Desk:
         """When a job moved, and why. Raises NotFound."""
         return self._store.events([self.get(owner, job_id).id])
 
-    def family(self, owner: str | None, job: Job) -> tuple[list[Job], list[Job]]:
-        """The takes that this one grew out of, the first of them first, and those that grew out of it, the oldest first.
-
-        Args:
-            owner: whose takes are shown; others are left out, and so is what was deleted.
-            job: the take.
-        """
-        above: list[Job] = []
-        parent_id = job.parent_id
-        while parent_id and len(above) < MOST_RELATIVES:
-            parent = self._store.get(parent_id)
-            if parent is None or (owner is not None and parent.owner != owner) or parent in above:
-                break
-            above.insert(0, parent)
-            parent_id = parent.parent_id
-        below = self._store.find(JobQuery(owner=owner, parent_id=job.id, limit=MOST_RELATIVES))
-        return above, below[::-1]
+    def family(self, owner: str | None, job: Job) -> Family:
+        """A take among its relatives; others' takes are left out, and so is what was deleted. See `core.jobs.family`."""
+        return family(self._store, owner, job)
 
     def has_provider(self, name: str) -> bool:
         """Whether jobs of this provider can be worked on here."""

@@ -17,6 +17,11 @@ def media_keys(job: Job) -> set[str]:
     return {key for key in keys if MEDIA_KEY.fullmatch(key)}
 
 
+def videos_given(job: Job) -> list[str]:
+    """Keys of the stored videos that a job was given, in their order, each once."""
+    return [key for key in dict.fromkeys(_in(job.inputs)) if key.endswith(".mp4")]
+
+
 def _in(value: Any) -> Iterator[str]:
     """Every text in a JSON value that names a stored file."""
     if isinstance(value, str):

@@ -117,22 +117,34 @@ class Remarks:
         tags: short words; () for none.
         rating: 1 to 5; 0 for none.
         binned: into the bin, or out of it.
+        starred: a favourite, or none.
     """
 
     note: str | None = None
     tags: tuple[str, ...] | None = None
     rating: int | None = None
     binned: bool | None = None
+    starred: bool | None = None
 
 
 class Sum(NamedTuple):
-    """One bar of the overview: a day (ISO date, UTC), a model and a state, with how many jobs and dollars."""
+    """One bar of the overview: a day, a model and a state, with how many jobs and dollars.
+
+    Args:
+        day: when they were made, as an ISO date, UTC.
+        model: the slug.
+        state: as it stands now.
+        jobs: how many.
+        usd: what those that succeeded were estimated to cost, at the upper end; 0 for other states.
+        unpriced: how many succeeded that had no estimate; their cost is not in `usd`.
+    """
 
     day: str
     model: str
     state: str
     jobs: int
     usd: float
+    unpriced: int
 
 
 class JobHistory(Protocol):
@@ -149,6 +161,10 @@ class JobHistory(Protocol):
         """How many there are on all pages, counted up to `most`."""
         ...
 
+    def ids(self, search: Search, most: int | None = None) -> list[str]:
+        """The takes of all pages, in the order of the search; the first so many where `most` is given."""
+        ...
+
     def around(self, search: Search, job_id: str) -> tuple[str | None, str | None]:
         """The takes before and behind this one in this search; None at the ends, and where it is not in it."""
         ...
@@ -158,11 +174,15 @@ class JobHistory(Protocol):
         ...
 
     def sums(self, search: Search) -> list[Sum]:
-        """Jobs and dollars by day, model and state of everything that the search finds."""
+        """Jobs and dollars by day, model and state of everything that the search finds, the oldest day first."""
         ...
 
     def usual_waits(self, search: Search) -> dict[str, float]:
         """Median seconds from acceptance to the file, by model, of the takes that the search finds."""
+        ...
+
+    def models(self, owner: str) -> list[str]:
+        """The models that an owner has takes of that have ended, in the catalogue or not, by slug."""
         ...
 
     def tags(self, owner: str) -> list[str]:

@@ -127,6 +127,8 @@ class Job(BaseModel):
 
     Args:
         fingerprint: of model, place, inputs and options: the same for the same question.
+        parent_id: the take that it grew out of: a retry, an edit, or one that goes on from its last frame.
+        continues: whether it begins with its parent's last frame.
         rank: place among its owner's waiting jobs, least first; seconds since 1970 at first.
         told_request_id: the request id that a webhook named for this job.
         note, tags, rating: what its owner remarked, by `JobHistory.remark`.
@@ -152,6 +154,7 @@ class Job(BaseModel):
     fingerprint: str | None = None
     nonce: str | None = None
     parent_id: str | None = None
+    continues: bool = False
     still: str | None = None
     estimate_low_usd: float | None = None
     cost_estimate_usd: float | None = None

@@ -123,15 +123,27 @@ def empty_bin(
     """
     jobs = files = size = stuck = 0
     while not enough() and (batch := store.find(JobQuery(binned_before=now - BINNED, limit=BATCH))):
-        uses = {job.id: media_keys(job) for job in batch}
-        free = archive.unused(set().union(*uses.values()), besides=uses.keys())
-        deleted, freed, kept = _delete(media, free, False)
-        ids = [job_id for job_id, keys in uses.items() if not keys & kept]
-        archive.forget(ids)
-        jobs, files, size, stuck = jobs + len(ids), files + deleted, size + freed, len(batch) - len(ids)
-        if not ids:
+        gone = forget(archive, media, batch)
+        jobs, files, size, stuck = jobs + gone.jobs, files + gone.files, size + gone.bytes, gone.stuck
+        if not gone.jobs:
             break  # none of them can be deleted now
     return Pruned(jobs, files, size, stuck, ())
+
+
+def forget(archive: JobArchive, media: MediaStore, batch: Iterable[Job]) -> Pruned:
+    """Delete these jobs now: their files first, then their rows. A file that another job uses stays.
+
+    Args:
+        archive: the jobs.
+        media: the files.
+        batch: jobs that nothing is to become of any more.
+    """
+    uses = {job.id: media_keys(job) for job in batch}
+    free = archive.unused(set().union(*uses.values()), besides=uses.keys())
+    deleted, freed, kept = _delete(media, free, False)
+    ids = [job_id for job_id, keys in uses.items() if not keys & kept]
+    archive.forget(ids)
+    return Pruned(len(ids), deleted, freed, len(uses) - len(ids), ())
 
 
 def orphans(

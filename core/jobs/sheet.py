@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from core.jobs.job import Job, State
@@ -12,8 +12,8 @@ from core.jobs.transfer import pages
 COLUMNS = (
     "id", "state", "model", "provider", "endpoint", "owner", "prompt", "created_at", "submitted_at", "started_at",
     "finished_at", "seconds", "estimate_low_usd", "cost_estimate_usd", "cost_basis", "error_kind", "error_message",
-    "charged", "request_id", "parent_id", "starred", "video", "video_width", "video_height", "video_seconds",
-    "video_bytes",
+    "charged", "request_id", "parent_id", "starred", "rating", "tags", "note", "binned_at", "video", "video_width",
+    "video_height", "video_seconds", "video_bytes",
 )  # fmt: skip
 """In this order; times are UTC, `seconds` runs from acceptance to the end."""
 
@@ -23,10 +23,20 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def to_csv(store: JobStore, state: State | None = None) -> Iterator[str]:
     """The head, then a row for each job, newest first; each with its line break, as RFC 4180 writes it."""
-    yield _row(COLUMNS)
+    yield head()
     for page in pages(store, state):
-        for job in page:
-            yield _row(tuple(_cell(value) for value in _values(job)))
+        yield from rows(page)
+
+
+def head() -> str:
+    """The names of the columns, as the first line."""
+    return _row(COLUMNS)
+
+
+def rows(jobs: Iterable[Job]) -> Iterator[str]:
+    """A row for each of these jobs, in this order."""
+    for job in jobs:
+        yield _row(tuple(_cell(value) for value in _values(job)))
 
 
 def harmless(text: str) -> str:
@@ -44,8 +54,8 @@ def _values(job: Job) -> tuple[str | float | datetime | None, ...]:
         job.id, job.state, job.model, job.provider, job.endpoint, job.owner, job.prompt, job.created_at,
         job.submitted_at, job.started_at, job.finished_at, ran, job.estimate_low_usd, job.cost_estimate_usd,
         job.cost_basis, error and error.kind, error and error.message, _charged(job), job.request_id, job.parent_id,
-        "yes" if job.starred else "no", *((video.key, video.width, video.height, video.duration_s, video.bytes) if video
-        else (None,) * 5),
+        "yes" if job.starred else "no", job.rating, ", ".join(job.tags), job.note, job.binned_at,
+        *((video.key, video.width, video.height, video.duration_s, video.bytes) if video else (None,) * 5),
     )  # fmt: skip
 
 

@@ -18,7 +18,9 @@ class JobQuery:
         states: only these states.
         starred: only favourites, or only the others.
         fingerprint: only those that ask for the same (`core.jobs.job.fingerprint`).
-        parent_id: only those that grew out of this job.
+        parents: only those that grew out of one of these jobs.
+        given: only those that were given one of these stored videos; those that made it are not among them.
+        made: only those whose video is one of these stored ones.
         since: only jobs created at this time or later.
         changed_since: only rows whose version is greater; then the order is by version, oldest change first.
         finished_before: only jobs that ended before this; then the order is by that time, oldest first.
@@ -26,6 +28,7 @@ class JobQuery:
         binned: only those in the bin, or only those that are not; None for both.
         binned_before: only those that were put into the bin before this.
         before: only jobs created before this (created_at, id): the last row of the page before.
+        ids: only these jobs.
         limit: at most this many.
     """
 
@@ -34,7 +37,9 @@ class JobQuery:
     states: frozenset[State] | None = None
     starred: bool | None = None
     fingerprint: str | None = None
-    parent_id: str | None = None
+    parents: frozenset[str] | None = None
+    given: frozenset[str] | None = None
+    made: frozenset[str] | None = None
     since: datetime | None = None
     changed_since: int | None = None
     finished_before: datetime | None = None
@@ -42,6 +47,7 @@ class JobQuery:
     binned: bool | None = None
     binned_before: datetime | None = None
     before: tuple[datetime, str] | None = None
+    ids: frozenset[str] | None = None
     limit: int = 50
 
 

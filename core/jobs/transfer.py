@@ -68,11 +68,16 @@ def pages(store: JobStore, state: State | None = None) -> Iterator[list[Job]]:
 def to_jsonl(store: JobStore, state: State | None = None) -> Iterator[str]:
     """One line a job, each with its line break, newest first."""
     for page in pages(store, state):
-        histories: dict[str, list[Event]] = {job.id: [] for job in page}
-        for event in store.events(histories):
-            histories[event.job_id].append(event)
-        for job in page:
-            yield line(job, histories[job.id])
+        yield from lines(store, page)
+
+
+def lines(store: JobStore, jobs: Iterable[Job]) -> Iterator[str]:
+    """One line for each of these jobs, in this order; their histories are read at once."""
+    histories: dict[str, tuple[Job, list[Event]]] = {job.id: (job, []) for job in jobs}
+    for event in store.events(histories):
+        histories[event.job_id][1].append(event)
+    for job, events in histories.values():
+        yield line(job, events)
 
 
 def line(job: Job, events: Sequence[Event]) -> str:

@@ -1,5 +1,6 @@
 """Splice: joins two to ten clips and stills into one video, in the order that the user arranges."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -49,6 +50,12 @@ class SpliceInput(ModelInput):
             if part.is_still and not 0.5 <= part.seconds <= 30:
                 raise PydanticCustomError("still_seconds", "A still is held for 0.5 to 30 seconds.", {"field": "clips"})
         return self
+
+
+def closest_size(width: int, height: int) -> str:
+    """The size whose shape comes nearest to a clip of so many pixels; of those with the same shape, the smallest."""
+    shape = math.log(max(width, 1) / max(height, 1))
+    return min(SIZES, key=lambda name: (abs(math.log(SIZES[name][0] / SIZES[name][1]) - shape), SIZES[name][0]))
 
 
 def _payload(_: ModelSpec, given: ModelInput, urls: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import NotFound, StaleJob
-from core.jobs.job import ENDED, IN_FLIGHT, Event, Job, State
+from core.jobs.job import ENDED, IN_FLIGHT, OPEN, Event, Job, State
 from core.jobs.store import JobQuery, Wishes
 from core.stores.sqlite_file import SqliteFile, from_text, next_version, to_text
 from core.stores.sqlite_rows import EVENT, add_event, event_row, insert, read_words, save, seq_at, to_job
@@ -28,6 +28,7 @@ class SqliteJobStore:
 
     def __init__(self, path: Path) -> None:
         self.file = SqliteFile(path)
+        self._lines: dict[str, tuple[int, list[str]]] = {}  # by provider, with the counter that each was read at
 
     def close(self) -> None:
         """Close every idle connection."""
@@ -55,20 +56,32 @@ class SqliteJobStore:
     def find(self, query: JobQuery) -> list[Job]:
         where: list[str] = ["1"]
         values: list[Any] = []
-        for name in ("owner", "model", "fingerprint", "parent_id"):
+        kin = [(said, among) for said, among in _kin(query) if among is not None]
+        for name in ("owner", "model", "fingerprint"):
             if (wanted := getattr(query, name)) is not None:
-                where.append(f"{name} = ?")
+                # Relatives are few. The plus keeps the owner's index out of it, by which all takes of a person are walked.
+                where.append(f"{'+' if kin else ''}{name} = ?")
                 values.append(wanted)
+        for said, among in kin:
+            where.append(said.format(", ".join("?" * len(among))))
+            values.extend(sorted(among) * said.count("{0}"))
         if query.states is not None:
             where.append(f"state in ({', '.join('?' * len(query.states))})")
             values.extend(query.states)
         if query.starred is not None:
             where.append("starred = ?")
             values.append(int(query.starred))
+        if query.ids is not None:
+            where.append(f"id in ({', '.join('?' * len(query.ids))})")
+            values.extend(query.ids)
         if query.since is not None:
             where.append("seq >= ?")
             values.append(seq_at(query.since))
         order = "seq desc"
+        source = "jobs"
+        if query.states is not None and query.states <= OPEN and not kin and query.ids is None:
+            source = _OPEN  # else SQLite walks all that an owner ever made, for the few that are open
+            where.append("is_open = 1")
         if query.changed_since is not None:
             where.append("version > ?")
             values.append(query.changed_since)
@@ -90,7 +103,7 @@ class SqliteJobStore:
         if query.before is not None:
             where.append("seq < coalesce((select seq from jobs where id = ?), ?)")
             values.extend((query.before[1], seq_at(query.before[0])))
-        sql = f"select * from jobs where {' and '.join(where)} order by {order} limit ?"  # noqa: S608  fixed texts only
+        sql = f"select * from {source} where {' and '.join(where)} order by {order} limit ?"  # noqa: S608  fixed texts only
         with self.file.reading() as db:
             return [to_job(row) for row in db.execute(sql, (*values, query.limit))]
 
@@ -177,8 +190,14 @@ class SqliteJobStore:
     # --- JobArchive -----------------------------------------------------------------------------------------------
 
     def line(self, provider: str) -> list[str]:
+        # Every page with a waiting take asks at every refresh, and mostly nothing has changed since the last that did.
         with self.file.reading() as db:
-            return [row["id"] for row in db.execute(_LINE, {"provider": provider})]
+            at = int(db.execute("select value from counter").fetchone()[0])
+            kept = self._lines.get(provider)
+            if kept is None or kept[0] != at:
+                kept = (at, [row["id"] for row in db.execute(_LINE, {"provider": provider})])
+                self._lines[provider] = kept
+            return list(kept[1])
 
     def waits(self, model: str, provider: str, last: int) -> list[float]:
         with self.file.reading() as db:
@@ -207,6 +226,7 @@ class SqliteJobStore:
     def forget(self, job_ids: Iterable[str]) -> None:
         with self.file.writing(durable=True) as db:
             db.executemany("delete from jobs where id = ?", [(job_id,) for job_id in job_ids])
+            next_version(db)
 
     def unused(self, keys: Iterable[str], besides: Set[str] = frozenset()) -> set[str]:
         with self.file.reading() as db:
@@ -215,6 +235,17 @@ class SqliteJobStore:
                 for key in keys
                 if all(row["job_id"] in besides for row in db.execute("select job_id from uses where key = ?", (key,)))
             }
+
+
+def _kin(query: JobQuery) -> tuple[tuple[str, Set[str] | None], ...]:
+    """The conditions on relatives, with what fills their marks."""
+    uses = "id in (select job_id from uses where key in ({0}))"
+    made = "coalesce(json_extract(video, '$.key'), '') in ({0})"
+    return (
+        ("parent_id in ({0})", query.parents),
+        (f"{uses} and not {made}", query.given),
+        (f"{uses} and {made}", query.made),
+    )
 
 
 # Said in the words of the index jobs_finished: SQLite uses a partial index only where a query repeats its condition.
@@ -235,6 +266,9 @@ order by due_at limit ?
 
 _FLYING = ", ".join(f"'{state}'" for state in sorted(IN_FLIGHT))
 
+# Named, since SQLite has no figures on how few jobs are open, and would rather walk all that an owner ever made.
+_OPEN = "jobs indexed by jobs_due"
+
 _ANY_WAITING = "select 1 from jobs where is_open = 1 and provider = ? and state = 'waiting' limit 1"
 
 _BUSY = f"""
@@ -245,7 +279,7 @@ where is_open = 1 and provider = ? and (state in ({_FLYING}) or (state = 'waitin
 # When each owner was last sent something, as far as the jobs that are open and the last that ended tell.
 _SERVED = f"""
 select owner, max(submitted_at) as served from (
-    select owner, submitted_at from jobs where is_open = 1 and provider = :provider
+    select owner, submitted_at from {_OPEN} where is_open = 1 and provider = :provider
     union all
     select owner, submitted_at from (
         select owner, submitted_at, provider from jobs where {_ENDED} order by finished_at desc limit {RECENT}
@@ -253,15 +287,18 @@ select owner, max(submitted_at) as served from (
 ) group by owner
 """  # noqa: S608
 
+# How many jobs of each owner need no slot any more.
+_AWAY = f"""
+select owner, count(*) as away from {_OPEN} where is_open = 1 and provider = :provider and state in ({_FLYING}) group by owner
+"""  # noqa: S608
+
 # One owner after the other: a job's turn is its place among its owner's, behind those of theirs that are in flight. Of the
 # same turn, it goes to whoever was served longest ago: with a single slot, nobody would ever get past a batch otherwise.
 _TURNS = f"""
 select id, created_at, due_at, lease_until, coalesce(served, '') as served,
-    row_number() over (partition by w.owner order by rank, created_at, id)
-    + (select count(*) from jobs f
-       where f.is_open = 1 and f.provider = :provider and f.owner = w.owner and f.state in ({_FLYING}))
-    as turn
-from jobs w left join ({_SERVED}) s on s.owner = w.owner
+    row_number() over (partition by w.owner order by rank, created_at, id) + coalesce(away, 0) as turn
+from jobs w indexed by jobs_due
+    left join ({_SERVED}) s on s.owner = w.owner left join ({_AWAY}) a on a.owner = w.owner
 where is_open = 1 and provider = :provider and state = 'waiting'
 """  # noqa: S608
 

@@ -4,16 +4,15 @@ import json
 import logging
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from statistics import median
 from typing import Any
 
 from core.errors import StorageFull
 from core.jobs.history import COUNTED, Remarks, Row, Search, Sort, Sum
-from core.jobs.job import State
-from core.stores.search import expression, fold
 from core.stores.sqlite_file import SqliteFile, next_version, to_text
-from core.stores.sqlite_rows import PLACES, UNREAD_AGAIN, read_words, seq_at
+from core.stores.sqlite_rows import UNREAD_AGAIN, read_words
+from core.stores.sqlite_search import DAY, Found
 
 log = logging.getLogger("takes.stores")
 
@@ -25,11 +24,25 @@ COLUMNS = ", ".join(
     )
 ) + ", jobs.video is not null, json_extract(jobs.error, '$.message'), jobs.version"  # fmt: skip
 ORDERS = {Sort.DATE: "seq", Sort.COST: "cost_estimate_usd", Sort.LENGTH: "duration_s", Sort.RATING: "rating"}
+ALTERNATIVES = 12  # words that a beginning is taken apart into; with more, gathering them costs as much
 READ = 500  # rows whose words are taken in at once: a short transaction
 FAR = 500  # rows that are skipped one by one before a look at the days pays
-DAY = 86_400 * 1_000_000 * PLACES  # of the history's places
+DAY_ONE = date(1970, 1, 1).toordinal()
 LEAST, MOST = -1.0, 1e300  # below and above every number of dollars, seconds and points
-FAILED = (State.FAILED.value, State.CANCELLED.value)
+
+# What failed or was cancelled may have been charged or not: only what succeeded is said to have cost something.
+_SUMS = """
+select jobs.seq / {1} as day, jobs.model, jobs.state, count(*),
+    coalesce(sum(case when jobs.state = 'succeeded' then jobs.cost_estimate_usd end), 0.0),
+    sum(jobs.state = 'succeeded' and jobs.cost_estimate_usd is null)
+from {0.tables} where {0.where} group by day, jobs.model, jobs.state
+"""
+_TALLIES = """
+select jobs.day, jobs.model, jobs.state, sum(jobs.takes),
+    sum(case when jobs.state = 'succeeded' then jobs.micros else 0 end) / 1000000.0,
+    sum(case when jobs.state = 'succeeded' then jobs.unpriced else 0 end)
+from {0.tables} where {0.where} group by jobs.day, jobs.model, jobs.state
+"""
 
 
 class SqliteHistory:
@@ -46,48 +59,46 @@ class SqliteHistory:
         found = self._found(search)
         if found is None:
             return []
-        column = ORDERS[search.sort]
         way = "asc" if search.backwards else "desc"
-        by_date = search.sort is Sort.DATE
         start = (max(search.page, 1) - 1) * search.size
         with self._file.reading() as db:
             if start >= FAR and search.is_plain:
                 found, start = self._from_its_day(db, found, str(search.owner), start)
-            # First the places of the rows, which an index tells, and only then the fifty rows themselves.
-            first = "words.rowid" if by_date and found.text else f"jobs.{column}"
-            ties = "" if by_date else f" nulls last, jobs.seq {way}"
-            places = (
-                f"select jobs.seq from {found.tables} where {found.where} order by {first} {way}{ties} limit ? offset ?"  # noqa: S608
-            )
+            if search.sort is Sort.DATE:
+                sql = f"select {COLUMNS} from {found.tables} where {found.where} order by {found.place} {way} limit ? offset ?"  # noqa: S608
+                return [Row._make(row) for row in _plain(db, sql, (*found.values, search.size, start))]
+            # First the places of the rows, which an index tells, so that only fifty rows are read, not all that are sorted.
+            order = f"jobs.{ORDERS[search.sort]} {way} nulls last, jobs.seq {way}"
+            places = f"select jobs.seq from {found.tables} where {found.where} order by {order} limit ? offset ?"  # noqa: S608
             seqs = [row[0] for row in _plain(db, places, (*found.values, search.size, start))]
             marks = ", ".join("?" * len(seqs))
-            order = f"jobs.{column} {way}{ties}"
             rows = _plain(db, f"select {COLUMNS} from jobs where seq in ({marks}) order by {order}", seqs)  # noqa: S608
             return [Row._make(row) for row in rows]
 
-    def _found(self, search: Search) -> "_Found | None":
+    def _found(self, search: Search) -> Found | None:
         """The search as SQL, once the words that it looks among are all there; None where nothing can be found by it."""
-        found = _Found.by(search)
-        if found is not None and found.text:
-            with self._file.reading() as db:
-                behind = _plain(db, "select 1 from unread limit 1", ()).fetchone()
-            try:
-                while behind:
-                    with self._file.writing() as db:
-                        behind = read_words(db, READ) == READ
-            except StorageFull as exc:  # the search goes on among the words that are there
-                log.warning("the newest takes are not searched: %s", exc.message)
-        return found
+        if not search.text.strip() and not search.tag:
+            return Found.by(search)
+        with self._file.reading() as db:
+            behind = _plain(db, "select 1 from unread limit 1", ()).fetchone()
+        try:
+            while behind:
+                with self._file.writing() as db:
+                    behind = read_words(db, READ) == READ
+        except StorageFull as exc:  # the search goes on among the words that are there
+            log.warning("the newest takes are not searched: %s", exc.message)
+        with self._file.reading() as db:
+            return Found.by(search, lambda beginning: _words(db, beginning))
 
-    def _from_its_day(self, db: sqlite3.Connection, found: "_Found", owner: str, start: int) -> tuple["_Found", int]:
+    def _from_its_day(self, db: sqlite3.Connection, found: Found, owner: str, start: int) -> tuple[Found, int]:
         """The same search from the day on which the row at `start` was made, and the row's place from there."""
-        sums = "select day, sum(takes) over (order by day desc) as up_to, takes from days where owner = ?"
-        sql = f"select day, up_to - takes from ({sums}) where up_to > ? order by day desc limit 1"  # noqa: S608
-        row = _plain(db, sql, (owner, start)).fetchone()
-        if row is None:
-            return found, start
-        found.add("jobs.seq < ?", (int(row[0]) + 1) * DAY)
-        return found, start - int(row[1])
+        before = 0
+        for day, takes in _plain(db, "select day, takes from days where owner = ? order by day desc", (owner,)):
+            if before + takes > start:
+                found.add("jobs.seq < ?", (day + 1) * DAY)
+                return found, start - before
+            before += takes
+        return found, start
 
     def count(self, search: Search, most: int = COUNTED) -> int:
         found = self._found(search)
@@ -97,9 +108,28 @@ class SqliteHistory:
             with self._file.reading() as db:
                 row = _plain(db, "select coalesce(sum(takes), 0) from days where owner = ?", (search.owner,)).fetchone()
                 return min(int(row[0]), most)
+        tallied = Found.tallied(search)
+        if tallied is not None:  # takes that are under way are not in the tallies yet
+            found.only_open()
+            told = f"select coalesce(sum(takes), 0) from {tallied.tables} where {tallied.where}"  # noqa: S608
+            moving = f"select count(*) from {found.tables} where {found.where}"  # noqa: S608
+            with self._file.reading() as db:
+                jobs = _plain(db, told, tallied.values).fetchone()[0] + _plain(db, moving, found.values).fetchone()[0]
+                return min(int(jobs), most)
         sql = f"select count(*) from (select 1 from {found.tables} where {found.where} limit ?)"  # noqa: S608
         with self._file.reading() as db:
             return int(_plain(db, sql, (*found.values, most)).fetchone()[0])
+
+    def ids(self, search: Search, most: int | None = None) -> list[str]:
+        found = self._found(search)
+        if found is None:
+            return []
+        way = "asc" if search.backwards else "desc"
+        first = "" if search.sort is Sort.DATE else f"jobs.{ORDERS[search.sort]} {way} nulls last, "
+        order = f"{first}jobs.seq {way}"
+        sql = f"select jobs.id from {found.tables} where {found.where} order by {order} limit ?"  # noqa: S608
+        with self._file.reading() as db:
+            return [str(row[0]) for row in _plain(db, sql, (*found.values, -1 if most is None else most))]
 
     def around(self, search: Search, job_id: str) -> tuple[str | None, str | None]:
         found = self._found(search)
@@ -107,12 +137,9 @@ class SqliteHistory:
             return None, None
         column = ORDERS[search.sort]
         with self._file.reading() as db:
-            here = _plain(
-                db,
-                f"select jobs.seq, jobs.{column} from {found.tables} where {found.where} and jobs.id = ?",  # noqa: S608
-                (*found.values, job_id),
-            ).fetchone()
-            if here is None:
+            here = _plain(db, f"select seq, {column} from jobs where id = ?", (job_id,)).fetchone()  # noqa: S608
+            among = f"select 1 from {found.tables} where {found.where} and {found.place} = ?"  # noqa: S608
+            if here is None or not _plain(db, among, (*found.values, here[0])).fetchone():
                 return None, None
             before = _beside(db, found, search, here, forward=False)
             return before, _beside(db, found, search, here, forward=True)
@@ -127,6 +154,8 @@ class SqliteHistory:
             values["rating"] = remarks.rating or None
         if remarks.binned is not None:
             values["binned_at"] = to_text(now) if remarks.binned else None
+        if remarks.starred is not None:
+            values["starred"] = int(remarks.starred)
         sets = ", ".join(f"{name} = ?" for name in (*values, "version", "updated_at"))
         written = 0
         with self._file.writing(durable=True) as db:
@@ -144,13 +173,17 @@ class SqliteHistory:
         found = self._found(search)
         if found is None:
             return []
-        sql = f"""
-            select substr(jobs.created_at, 1, 10) as day, jobs.model, jobs.state, count(*),
-                   coalesce(sum(case when jobs.state = 'succeeded' then jobs.cost_estimate_usd end), 0.0)
-            from {found.tables} where {found.where} group by day, jobs.model, jobs.state order by day
-        """  # noqa: S608
+        tallied = Found.tallied(search)
         with self._file.reading() as db:
-            return [Sum._make(row) for row in _plain(db, sql, found.values)]
+            if tallied is None:
+                rows = list(_plain(db, _SUMS.format(found, DAY), found.values))
+            else:  # takes that are under way are not in the tallies yet
+                found.only_open()
+                rows = [
+                    *_plain(db, _TALLIES.format(tallied), tallied.values),
+                    *_plain(db, _SUMS.format(found, DAY), found.values),
+                ]
+        return sorted(Sum(date.fromordinal(DAY_ONE + day).isoformat(), *rest) for day, *rest in rows)
 
     def usual_waits(self, search: Search) -> dict[str, float]:
         found = self._found(search)
@@ -166,9 +199,14 @@ class SqliteHistory:
                 waits.setdefault(model, []).append(seconds)
         return {model: median(values) for model, values in sorted(waits.items())}
 
+    def models(self, owner: str) -> list[str]:
+        sql = "select distinct model from tallies where owner = ? and takes > 0 order by model"
+        with self._file.reading() as db:
+            return [str(row[0]) for row in _plain(db, sql, (owner,))]
+
     def tags(self, owner: str) -> list[str]:
         sql = """
-            select tag.value from jobs, json_each(jobs.tags) as tag
+            select tag.value from jobs indexed by jobs_tagged, json_each(jobs.tags) as tag
             where owner = ? and binned_at is null and jobs.tags <> '[]' group by tag.value order by count(*) desc, tag.value
         """
         with self._file.reading() as db:
@@ -191,85 +229,36 @@ class SqliteHistory:
             db.execute("delete from views where owner = ? and name = ?", (owner, name))
 
 
-class _Found:
-    """A search as SQL: the tables, the condition with its values, and whether words are looked for."""
-
-    def __init__(self) -> None:
-        self.tables = "jobs"
-        self.text = False
-        self._parts: list[str] = []
-        self.values: tuple[Any, ...] = ()
-
-    @property
-    def where(self) -> str:
-        return " and ".join(self._parts)
-
-    @classmethod
-    def by(cls, search: Search) -> "_Found | None":
-        """The search; None where nothing can be found by it."""
-        found = cls()
-        words = expression(search.text)
-        if words is None and search.text.strip():
-            return None  # only signs, or only what is left out
-        wanted = [f"{{prompt negative note tags error}} : ({words})"] if words else []
-        if search.tag:
-            wanted.append('tags : "' + fold(search.tag).replace('"', " ") + '"')
-            found.add("exists (select 1 from json_each(jobs.tags) where value = ?)", search.tag)
-        if wanted:
-            found.text = True
-            found.tables = "words cross join jobs on jobs.seq = words.rowid"
-            found.add("words match ?", " AND ".join(wanted))
-        found.add(f"jobs.binned_at is {'not ' if search.binned else ''}null")
-        if search.owner is not None:
-            found.add("jobs.owner = ?", search.owner)
-        found._any("model", search.models)
-        found._any("state", search.states)
-        found._any("provider", search.places)
-        found._any("aspect", search.aspects)
-        if search.since is not None:
-            found.add("jobs.seq >= ?", seq_at(search.since))
-        if search.until is not None:
-            found.add("jobs.seq < ?", seq_at(search.until))
-        if search.starred:
-            found.add("jobs.starred = 1")
-        if search.rated is not None:
-            found.add("jobs.rating >= ?", search.rated)
-        low, high = search.cost
-        if low is not None:
-            found.add("jobs.cost_estimate_usd >= ?", low)
-        if high is not None:
-            found.add("jobs.cost_estimate_usd <= ?", high)
-        if search.hide_failed:
-            found.add("jobs.state not in (?, ?)", *FAILED)
-        return found
-
-    def add(self, part: str, *values: Any) -> None:
-        self._parts.append(part)
-        self.values += values
-
-    def _any(self, column: str, wanted: frozenset[Any]) -> None:
-        if len(wanted) == 1:
-            self.add(f"jobs.{column} = ?", *map(str, wanted))
-        elif wanted:
-            self.add(f"jobs.{column} in ({', '.join('?' * len(wanted))})", *sorted(map(str, wanted)))
-
-
-def _beside(db: sqlite3.Connection, found: _Found, search: Search, here: Sequence[Any], *, forward: bool) -> str | None:
+def _beside(db: sqlite3.Connection, found: Found, search: Search, here: Sequence[Any], *, forward: bool) -> str | None:
     """The take that is shown next to the one whose seq and value these are: behind it, or before it."""
     seq, value = here
     column = ORDERS[search.sort]
     sign, way = ("<", "desc") if forward != search.backwards else (">", "asc")
     values: tuple[Any, ...]
     if search.sort is Sort.DATE:
-        part, order, values = f"jobs.seq {sign} ?", f"jobs.seq {way}", (seq,)
+        part, order, values = f"{found.place} {sign} ?", f"{found.place} {way}", (seq,)
     else:
         last = LEAST if not search.backwards else MOST  # rows without a value stand last in both directions
         key = f"coalesce(jobs.{column}, {last})"
         part, order = f"({key}, jobs.seq) {sign} (?, ?)", f"{key} {way}, jobs.seq {way}"
         values = (last if value is None else value, seq)
-    sql = f"select jobs.id from {found.tables} where {found.where} and {part} order by {order} limit 1"  # noqa: S608
-    row = _plain(db, sql, (*found.values, *values)).fetchone()
+    # The place, which the indexes tell, and only then the row.
+    sql = f"select jobs.seq from {found.tables} where {found.where} and {part} order by {order} limit 1"  # noqa: S608
+    row = _plain(db, f"select id from jobs where seq = ({sql})", (*found.values, *values)).fetchone()  # noqa: S608
     return None if row is None else str(row[0])
+
+
+def _words(db: sqlite3.Connection, beginning: str) -> list[str] | None:
+    """The words of the index that begin so; None where there are more than a few."""
+    words: list[str] = []
+    at = beginning
+    while len(words) <= ALTERNATIVES:
+        row = _plain(db, "select term from terms where term >= ? limit 1", (at,)).fetchone()
+        if row is None or not row[0].startswith(beginning):
+            return words
+        words.append(row[0])
+        at = row[0] + "\0"  # the next one
+    return None
 
 
 def _plain(db: sqlite3.Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 OUT = Path(__file__).resolve().parents[2] / "pages" / "assets"
-ACCENT = "#D6409F"  # primaryColor in .streamlit/config.toml
+ACCENT = "#D6409F"  # the marks' own; primaryColor in .streamlit/config.toml is darker, so that it carries white letters
 INK = {"light": "#17171C", "dark": "#EDEDF2"}  # textColor of each theme there
 SIDE = 64  # units of the mark's own square
 

@@ -13,7 +13,7 @@ from core.jobs.truth import cancel_means
 from core.models import MODELS
 from core.models.spec import Still
 from core.studio import current
-from pages.parts import draft
+from pages.parts import draft, join, player, words
 
 Opener = Callable[[str], None]
 """Brings a take on the stage, by its id."""
@@ -44,8 +44,9 @@ def cancel(owner: str, job: Job, where: str) -> None:
 
 
 def again(owner: str, job: Job, where: str, opens: Opener) -> None:
-    """The two ways to another try of a take that came to nothing. The one with better chances stands out."""
-    if job.state not in (State.FAILED, State.CANCELLED) or job.model not in MODELS:
+    """The two ways to another try of a take that came to nothing, or whose file is lost. The better one stands out."""
+    lost = job.state is State.SUCCEEDED and not player.is_kept(job)
+    if not (lost or job.state in (State.FAILED, State.CANCELLED)) or job.model not in MODELS:
         return
     hopeful = job.state is State.CANCELLED or job.error is None or job.error.retryable
     nonce = st.session_state.setdefault(f"retry.{job.id}", uuid4().hex)
@@ -58,7 +59,8 @@ def again(owner: str, job: Job, where: str, opens: Opener) -> None:
         on_click=_retry,
         args=(owner, job.id, nonce, opens),
     )
-    edit(job, where, "Edit and retry", primary=not hopeful)
+    if not lost:  # that one has "Use these settings"
+        edit(job, where, "Edit and retry", primary=not hopeful)
 
 
 def edit(job: Job, where: str, label: str, *, primary: bool = False) -> None:
@@ -76,11 +78,15 @@ def edit(job: Job, where: str, label: str, *, primary: bool = False) -> None:
 
 
 def reuse(owner: str, job: Job, where: str) -> None:
-    """For a take that is done: its settings in the form again, or a new take that begins where this one ends."""
-    if job.state is not State.SUCCEEDED or job.model not in MODELS:
+    """For a take that is done: its settings in the form again, a take that begins where it ends, one that it is part of."""
+    if job.state is not State.SUCCEEDED:
         return
     edit(job, where, "Use these settings")
-    if any(isinstance(field.kind, Still) and field.required for field in MODELS[job.model].fields):
+    if (
+        job.model in MODELS
+        and player.is_kept(job)
+        and any(isinstance(field.kind, Still) and field.required for field in MODELS[job.model].fields)
+    ):
         st.button(
             "Continue from the last frame",
             key=f"{where}.continue.{job.id}",
@@ -89,13 +95,14 @@ def reuse(owner: str, job: Job, where: str) -> None:
             on_click=_continue,
             args=(owner, job),
         )
+    join.menu(owner, job, where)
 
 
 def _continue(owner: str, job: Job) -> None:
     try:
         frame = current().last_frame(owner, job.id)
     except AppError as exc:
-        st.toast(exc.message, icon=":material/error:")
+        st.toast(words.plain(exc.message), icon=":material/error:")
     else:
         draft.fill(job, frame)
 
@@ -171,16 +178,16 @@ def _do(act: Callable[[], Any]) -> None:
     try:
         act()
     except AppError as exc:
-        st.toast(exc.message, icon=":material/error:")
+        st.toast(words.plain(exc.message), icon=":material/error:")
 
 
 def _retry(owner: str, job_id: str, nonce: str, opens: Opener) -> None:
     try:
         child = current().retry(owner, job_id, nonce)
     except InvalidForm as exc:
-        st.toast(" ".join(exc.fields.values()), icon=":material/error:")
+        st.toast(words.plain(" ".join(exc.fields.values())), icon=":material/error:")
     except AppError as exc:
-        st.toast(exc.message, icon=":material/error:")
+        st.toast(words.plain(exc.message), icon=":material/error:")
     else:
         st.session_state[f"retry.{job_id}"] = uuid4().hex
         opens(child.id)

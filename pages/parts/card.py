@@ -1,6 +1,7 @@
 """One job on a page: the large view of the opened one, and the small card in a list."""
 
 import json
+from typing import Any
 
 import streamlit as st
 
@@ -9,7 +10,10 @@ from core.jobs.truth import cancel_came_to
 from core.models import MODELS
 from core.preview import LABEL
 from core.studio import current
-from pages.parts import actions, live, player, remarks, words
+from pages.parts import actions, live, player, reel, remarks, words
+
+MOST_SAID = 1000  # characters of an error; ours are a sentence or two
+MOST_RAW = 20_000  # characters of what a provider said that are sent to a browser
 
 
 def model_title(job: Job) -> str:
@@ -26,7 +30,9 @@ def title_of(slug: str) -> str:
 def badge(job: Job) -> None:
     """The job's state as a coloured word."""
     look = words.LOOKS[job.state]
-    st.badge(words.state_line(job, live.ahead(job)), icon=look.icon, color=look.color)  # type: ignore[arg-type]
+    said = words.plain(words.short(words.state_line(job, live.ahead(job)), 80))
+    said = said.replace("\\[", "[").replace("\\]", "]")  # st.badge escapes these itself
+    st.badge(said, icon=look.icon, color=look.color)  # type: ignore[arg-type]
 
 
 def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
@@ -41,17 +47,22 @@ def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
         opens: brings another take on the stage, such as a retry.
     """
     head = st.container(key=f"{where}-head", horizontal=True, vertical_alignment="center")
-    stage = st.container(key=f"{where}-stage-{job.id}")
+    stage = st.container(key=f"{where}-stage-{job.id}", gap="xsmall")
     below = st.container(key=f"{where}-below-{job.id}", gap="small")
     with head:
         badge(job)
+        place = f"{words.short(model_title(job), 60)} · {words.short(current().provider_title(job.provider), 60)}"
         st.caption(
-            f"{model_title(job)} · {current().provider_title(job.provider)} · {words.ago(job.created_at, utc_now())}",
+            f"{words.plain(place)} · {words.ago(job.created_at, utc_now())}",
             help=words.exact(job.created_at),
         )
     with stage:
-        if job.state is State.SUCCEEDED and job.video is not None:
+        if job.state is State.SUCCEEDED and player.is_kept(job):
             player.large(job)
+            reel.strip(job, where)
+        elif job.state is State.SUCCEEDED:
+            st.warning("The file of this take is no longer stored.", icon=":material/videocam_off:")
+            player.still(job)
         else:
             player.still(job)
     with below:
@@ -59,18 +70,11 @@ def opened(owner: str, job: Job, where: str, opens: actions.Opener) -> None:
         _outcome(job)
         actions.attach(owner, job, where)
         if job.prompt:
-            st.text(words.short(job.prompt, 400))
+            st.text(words.short(job.prompt, words.PROMPT_SHOWN))
         _facts(job)
         with st.container(horizontal=True, key=f"{where}-actions-{job.id}"):
             actions.again(owner, job, where, opens)
             actions.resend(owner, job, where, opens)
-            if job.video is not None:
-                st.link_button(
-                    "Download",
-                    player.address(job, "video.mp4") + "?download",
-                    icon=":material/download:",
-                    key=f"{where}.download.{job.id}",
-                )
             actions.reuse(owner, job, where)
             actions.reorder(owner, job, where)
             actions.cancel(owner, job, where)
@@ -104,7 +108,9 @@ def _outcome(job: Job) -> None:
         return
     free = job.provider == "preview" or job.state is State.UNKNOWN  # the message of a lost answer says it
     charge = "" if free else f" {words.CHARGED[job.error.charged]}"
-    text = f"{words.plain(job.error.message)}{charge}"
+    said = job.error.message
+    said = said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]}…"
+    text = f"{words.plain(said)}{charge}"
     match job.state:
         case State.UNKNOWN:
             looks = " It is looked for in fal's records by itself, too." if job.due_at < NEVER else ""
@@ -115,9 +121,10 @@ def _outcome(job: Job) -> None:
             st.info(text, icon=":material/cancel:")
     if job.error.raw:
         with st.expander("What the provider said"):
-            st.code(
-                json.dumps(job.error.raw, indent=2, ensure_ascii=False, default=str), language="json", wrap_lines=True
-            )
+            raw = words.clean(json.dumps(job.error.raw, indent=2, ensure_ascii=False, default=str))
+            if len(raw) > MOST_RAW:
+                st.caption(f"The first {MOST_RAW:,} of {len(raw):,} characters.")
+            st.code(raw[:MOST_RAW], language="json", wrap_lines=True)
 
 
 def _facts(job: Job) -> None:
@@ -130,15 +137,20 @@ def _facts(job: Job) -> None:
         f"{clip.width} × {clip.height} · {clip.duration_s:.1f} s · {clip.fps:g} fps · {words.size(clip.bytes)} · "
         f"{words.cost(job)}"
     )
-    facts = (job.output or {}).get("facts", {})
+    told = (job.output or {}).get("facts")
+    facts = told if isinstance(told, dict) else {}
     if job.provider == "preview" and job.model != "splice":
         st.caption(f":material/info: {LABEL}")
         if facts.get("plan"):
-            st.caption(f"Camera: {words.plain(str(facts['plan']))}")
+            st.caption(f"Camera: {words.plain(words.short(str(facts['plan']), 200))}")
         if facts.get("ignored"):
-            st.caption(f"Not rendered here: {words.plain(', '.join(map(str, facts['ignored'])))}")
+            st.caption(f"Not rendered here: {words.plain(words.short(_listed(facts['ignored']), 200))}")
     if facts.get("seed") is not None:
-        st.caption(f"Seed: {facts['seed']}")
+        st.caption(words.plain(words.short(f"Seed: {facts['seed']}", 60)))
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def small(owner: str, job: Job, where: str) -> None:
@@ -146,4 +158,4 @@ def small(owner: str, job: Job, where: str) -> None:
     player.small(job)
     with st.container(key=f"{where}-words-{job.id}", gap="xsmall"):
         badge(job)
-        st.caption(words.short(words.plain(job.prompt), 80) or model_title(job))
+        st.caption(words.plain(words.called(job.prompt, model_title(job), 80)))

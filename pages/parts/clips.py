@@ -87,7 +87,7 @@ def _add(key: str, kind: Clips, owner: str) -> None:
         disabled=full,
     )
     for message in st.session_state.get(f"{key}.upload-errors", []):
-        st.error(message, icon=":material/error:")
+        st.error(words.plain(message), icon=":material/error:")
     with st.container(horizontal=True):
         done = [job for job in live.jobs(owner).newest() if job.state is State.SUCCEEDED and job.video][:OFFERED]
         with st.popover("Earlier takes", icon=":material/video_library:", disabled=full or not done):
@@ -97,7 +97,7 @@ def _add(key: str, kind: Clips, owner: str) -> None:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     st.image(_thumbnail(job.video.poster), width=84, alt="Poster")
                     st.button(
-                        label,
+                        words.plain(label),
                         key=f"{key}.take.{job.id}",
                         type="tertiary",
                         on_click=append,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.models.spec import (
     Choice,
@@ -20,7 +21,7 @@ from core.models.spec import (
     Text,
     Toggle,
 )
-from pages.parts import clips, still, upload
+from pages.parts import clips, draft, still, upload, words
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,15 @@ def render(fields: Iterable[FormField], prefix: str, owner: str, frame: still.Fr
         cell = Cell(field, f"{prefix}.{field.name}", owner, frame or still.Frame())
         values[field.name] = WIDGETS[type(field.kind)](cell)
         if field.name in errors:
-            st.error(errors[field.name], icon=":material/error:")
+            st.error(words.plain(errors[field.name]), icon=":material/error:")
     return values
+
+
+def _still(cell: Cell) -> str | None:
+    def open_video(file: UploadedFile) -> None:
+        draft.open_video(file, cell.owner)
+
+    return still.widget(cell.key, cell.field, cell.frame, open_video if cell.field.required else None)
 
 
 def _prompt(cell: Cell) -> str:
@@ -102,6 +110,7 @@ def _choice(cell: Cell) -> Any:
         chosen = st.segmented_control(
             cell.label,
             kind.options,
+            format_func=words.choice,
             required=True,
             key=_seeded(cell, cell.field.default),
             help=cell.field.help,
@@ -122,21 +131,11 @@ def _number(cell: Cell) -> Any:
     kind = cell.field.kind
     assert isinstance(kind, Number)
     cast = int if kind.whole else float
-    if kind.least is not None and kind.most is not None:
-        return st.slider(
-            cell.label,
-            cast(kind.least),
-            cast(kind.most),
-            step=cast(kind.step),
-            key=_seeded(cell, cell.field.default),
-            help=cell.field.help,
-            persist_state="session",
-        )
-    return st.number_input(
+    return st.number_input(  # no slider: Streamlit writes its number in the accent, too faint on the dark page
         cell.label,
         None if kind.least is None else cast(kind.least),
         None if kind.most is None else cast(kind.most),
-        None,
+        None if cell.field.default is None else "min",  # with a default it cannot be emptied; the key holds it
         cast(kind.step),
         key=_seeded(cell, cell.field.default),
         help=cell.field.help,
@@ -181,7 +180,7 @@ def _seeded(cell: Cell, default: Any) -> str:
 
 
 WIDGETS: dict[type[Kind], Callable[[Cell], Any]] = {
-    Still: lambda cell: still.widget(cell.key, cell.field, cell.frame),
+    Still: _still,
     Clips: lambda cell: clips.widget(cell.key, cell.field, cell.owner),
     Clip: lambda cell: upload.clip(cell.key, cell.field),
     Sound: lambda cell: upload.sound(cell.key, cell.field),

@@ -6,6 +6,7 @@ from uuid import uuid4
 import streamlit as st
 
 from core.errors import AppError
+from pages.parts import words
 
 log = logging.getLogger("takes.web")
 
@@ -13,7 +14,7 @@ log = logging.getLogger("takes.web")
 def show(error: Exception) -> bool:
     """Show an error of a page; True tells Streamlit that it is dealt with."""
     if isinstance(error, AppError):
-        st.error(error.message, icon=":material/error:")
+        st.error(words.plain(error.message), icon=":material/error:")
         return True
     incident = uuid4().hex[:8]
     log.error("incident %s", incident, exc_info=error)

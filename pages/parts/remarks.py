@@ -1,11 +1,16 @@
 """What people write onto a take: stars out of five, tags and a note; and the bin."""
 
+import time
+
 import streamlit as st
 
 from core.errors import AppError
 from core.jobs.history import Remarks
 from core.jobs.job import OPEN, Job
 from core.studio import current
+
+UNDO = "takes.undo"  # what was put into the bin last
+UNDO_S = 300.0  # how long it is offered to take it out again; from the bin itself for 30 days
 
 
 def panel(owner: str, job: Job) -> None:
@@ -41,25 +46,75 @@ def bin_button(owner: str, job: Job, where: str) -> None:
     """Puts a take into the bin, or takes it out; it is cleared away after 30 days in there."""
     if job.state in OPEN:
         return
-    binned = job.binned_at is not None
-    st.button(
-        "Take out of the bin" if binned else "Delete",
-        key=f"{where}.bin.{job.id}",
-        icon=":material/restore_from_trash:" if binned else ":material/delete:",
-        type="tertiary",
-        help="It stays in the bin for 30 days, and can be taken out again.",
-        on_click=write,
-        args=(owner, [job.id], Remarks(binned=not binned)),
-    )
+    if job.binned_at is None:
+        st.button("Delete", key=f"{where}.bin.{job.id}", icon=":material/delete:", type="tertiary",
+                  help="It stays in the bin for 30 days, and can be taken out again.",
+                  on_click=to_bin, args=(owner, [job.id]))  # fmt: skip
+        return
+    st.button("Take out of the bin", key=f"{where}.bin.{job.id}", icon=":material/restore_from_trash:", type="tertiary",
+              on_click=write, args=(owner, [job.id], Remarks(binned=False)))  # fmt: skip
 
 
-def write(owner: str, job_ids: list[str], remarks: Remarks) -> None:
-    """Write onto takes; a toast says what did not work, and how to undo a deletion."""
+# --- the bin ------------------------------------------------------------------------------------------------------
+
+
+def to_bin(owner: str, job_ids: list[str]) -> None:
+    """Put takes into the bin, those that are under way left out, and offer to undo it. Call it from a callback."""
     try:
-        count = current().remark(owner, job_ids, remarks)
+        gone, stay = current().to_bin(owner, job_ids)
     except AppError as exc:
         st.toast(exc.message, icon=":material/error:")
         return
-    if remarks.binned:
-        plural = "take is" if count == 1 else "takes are"
-        st.toast(f"{count} {plural} in the bin for 30 days.", icon=":material/delete:")
+    told = []
+    if gone:
+        told.append(
+            "1 take is in the bin for 30 days."
+            if len(gone) == 1
+            else f"{len(gone):,} takes are in the bin for 30 days."
+        )
+    if stay:
+        one = len(stay) == 1
+        told.append(
+            f"{len(stay):,} {'is' if one else 'are'} under way and {'stays' if one else 'stay'}; cancel {'it' if one else 'them'} first."
+        )
+    if told:
+        st.session_state[UNDO] = {"ids": gone, "told": " ".join(told), "at": time.monotonic()}
+
+
+def can_undo() -> bool:
+    """Whether takes were put into the bin a moment ago."""
+    last = st.session_state.get(UNDO)
+    return last is not None and time.monotonic() - last["at"] < UNDO_S
+
+
+def undo_bar(owner: str) -> None:
+    """What was put into the bin last, with a way back. It stays until it is closed, or for some minutes.
+
+    Call it at every run: it holds its place where there is nothing to undo.
+    """
+    with st.container(key="undo", horizontal=True, vertical_alignment="center", gap="small"):
+        if not can_undo():
+            return
+        last = st.session_state[UNDO]
+        st.markdown(f":material/delete: {last['told']}", width="content")
+        if last["ids"]:
+            st.button("Undo", key="undo.undo", icon=":material/undo:", on_click=_undo, args=(owner, last["ids"]))
+        st.button("Close", key="undo.close", icon=":material/close:", type="tertiary", on_click=_close)
+
+
+def _undo(owner: str, job_ids: list[str]) -> None:
+    write(owner, [job.id for job in current().some(owner, job_ids)], Remarks(binned=False))
+
+
+def _close() -> None:
+    st.session_state.pop(UNDO, None)
+
+
+def write(owner: str, job_ids: list[str], remarks: Remarks) -> None:
+    """Write onto takes; a toast says what did not work. Call it from a callback."""
+    try:
+        current().remark(owner, job_ids, remarks)
+    except AppError as exc:
+        st.toast(exc.message, icon=":material/error:")
+    if remarks.binned is False:
+        _close()

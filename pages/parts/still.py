@@ -1,20 +1,22 @@
 """The still of a form: dropped, fetched from an address, or taken from the samples; shown upright with what will be cut."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core import samples
 from core.errors import AppError, InvalidMedia, NotFound, StorageFull
 from core.intake import Picture
-from core.media import framing, images
+from core.media import content, framing, images
 from core.models.spec import FormField, Still
 from core.studio import current
 from pages.parts import words
 
 TYPES = ["jpg", "jpeg", "png", "webp", "heic", "heif", "avif", "gif", "bmp", "tif", "tiff"]
+VIDEOS = ("a video (MP4)", "a video (MOV)")  # what a file is, by its content
 SHOWN_PX = 720  # longest side of the preview
 SHOWN_WIDE, SHOWN_HIGH = 390, 230  # what the preview may take up of the form's column, in CSS pixels
 WHOLE = 0.995  # a cut of less is not worth a word
@@ -63,21 +65,27 @@ class Held:
     picture: Picture | None = None
     error: str = ""
     drops: int = 0  # raised with every change, so that the uploader forgets the file it showed
+    before: Picture | None = None  # what it held until it was emptied to be changed
 
 
-def widget(key: str, field: FormField, frame: Frame) -> str | None:
+Opens = Callable[[UploadedFile], None]
+"""Opens the form of the take that a dropped video is of. Raises AppError, and then nothing has changed."""
+
+
+def widget(key: str, field: FormField, frame: Frame, opens: Opens | None = None) -> str | None:
     """The field; its media key, or None.
 
     Args:
         key: where the session keeps it.
         field: the field, with the model's limits in its kind.
         frame: how the video is filled with it: what will be cut is shown dimmed.
+        opens: for the still that a form begins with: what to do with a video; without it, videos are not taken.
     """
     held = st.session_state.get(key)
     if not isinstance(held, Held):
         held = st.session_state[key] = Held()
     if held.picture is None:
-        _choose(key, field, held)
+        _choose(key, field, held, opens)
         return None
     _show(key, field, held.picture, frame)
     return held.picture.key
@@ -85,29 +93,53 @@ def widget(key: str, field: FormField, frame: Frame) -> str | None:
 
 def put(key: str, kind: Still, get: Callable[[], Picture]) -> None:
     """Fill the field at `key` from `get`, or note why that did not work. What it held before stays if it fails."""
-    held = st.session_state.get(key)
-    before = held if isinstance(held, Held) else Held()
     try:
-        st.session_state[key] = Held(get(), "", before.drops + 1)
+        st.session_state[key] = next_held(key, get())
     except (InvalidMedia, NotFound, StorageFull) as exc:
-        st.session_state[key] = Held(before.picture, exc.message, before.drops)
+        _say(key, exc.message)
 
 
 def clear(key: str) -> None:
-    """Empty the field."""
+    """Empty the field, to be filled anew; what it held can be kept after all."""
+    st.session_state[key] = replace(next_held(key, None), before=_now(key).picture)
+
+
+def next_held(key: str, picture: Picture | None, error: str = "") -> Held:
+    """What the field at `key` is to hold from now on; its uploader forgets the file it showed."""
+    return Held(picture, error, _now(key).drops + 1)
+
+
+def _now(key: str) -> Held:
     held = st.session_state.get(key)
-    st.session_state[key] = Held(drops=held.drops + 1 if isinstance(held, Held) else 1)
+    return held if isinstance(held, Held) else Held()
 
 
-def _choose(key: str, field: FormField, held: Held) -> None:
+def _say(key: str, error: str) -> None:
+    """Note why the field could not be filled; the rest stays as it is."""
+    st.session_state[key] = replace(_now(key), error=error)
+
+
+def _keep(key: str) -> None:
+    """Hold again what was there before the field was emptied."""
+    st.session_state[key] = next_held(key, _now(key).before)
+
+
+def _choose(key: str, field: FormField, held: Held, opens: Opens | None) -> None:
     kind = cast(Still, field.kind)
     drop = f"{key}.drop.{held.drops}"
     address = f"{key}.url"
 
     def take_drop() -> None:
         file = st.session_state.get(drop)
-        if file is not None:
+        if file is None:
+            _say(key, "")
+        elif opens is None or content.what_is(file.getvalue()[:1024]) not in VIDEOS:
             put(key, kind, lambda: current().add_picture(file.getvalue(), file.name, kind))
+        else:
+            try:
+                opens(file)
+            except AppError as exc:
+                _say(key, exc.message)
 
     def take_address() -> None:
         url = str(st.session_state.get(address) or "").strip()
@@ -115,18 +147,27 @@ def _choose(key: str, field: FormField, held: Held) -> None:
             put(key, kind, lambda: current().add_picture_from(url, kind))
 
     st.file_uploader(
-        field.label,
-        TYPES,
+        field.label if opens is None else f"{field.label}, or a video from Takes for its settings",
+        TYPES if opens is None else [*TYPES, "mp4"],
         key=drop,
         help=field.help,
         on_change=take_drop,
         max_upload_size=current().settings.max_upload_mb,
     )
     if held.error:
-        st.error(held.error, icon=":material/error:")
+        st.error(words.plain(held.error), icon=":material/error:")
+    if held.before is not None:
+        st.button(
+            "Keep the one before",
+            key=f"{key}.keep",
+            type="tertiary",
+            icon=":material/undo:",
+            on_click=_keep,
+            args=(key,),
+        )
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.caption("Or take a sample" if field.required else "")
-        with st.popover("From a web address", key=f"{key}.by-url", type="tertiary", icon=":material/link:"):
+        with st.popover("From a web address", key=f"{key}.by-url", icon=":material/link:"):
             st.text_input("Address of a picture", key=address, placeholder="https://…", persist_state="session")
             st.button("Fetch", key=f"{key}.fetch", on_click=take_address)
     if field.required:
@@ -184,7 +225,7 @@ def _show(key: str, field: FormField, picture: Picture, frame: Frame) -> None:
     try:
         shown, kept, barred = _pictured(picture.key, frame.aspect(picture), frame.pads)
     except AppError as exc:
-        st.error(exc.message)
+        st.error(words.plain(exc.message))
         return
     wide = round(SHOWN_HIGH * picture.width / picture.height)
     st.image(shown, width="stretch" if wide >= SHOWN_WIDE else wide, alt="The still as it will be used")

@@ -31,7 +31,8 @@ def _file(key: str, field: FormField, types: list[str], keep: Callable[[bytes, s
     stored = kept["stored"]
     if isinstance(stored, Stored):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"{field.label}: {kept['name']} · {words.size(stored.bytes)}")
+            name = words.plain(words.short(str(kept["name"]), 60))
+            st.caption(f"{field.label}: {name} · {words.size(stored.bytes)}")
             st.button("Remove", key=f"{key}.remove", type="tertiary", on_click=forget, args=(key,))
         return stored.key
     widget = f"{key}.upload"
@@ -54,7 +55,7 @@ def _file(key: str, field: FormField, types: list[str], keep: Callable[[bytes, s
         max_upload_size=current().settings.max_upload_mb,
     )
     if kept["error"]:
-        st.error(str(kept["error"]), icon=":material/error:")
+        st.error(words.plain(str(kept["error"])), icon=":material/error:")
     return None
 
 

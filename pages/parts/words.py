@@ -1,5 +1,6 @@
 """Numbers, times and states as people say them."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,16 @@ from core.errors import Charged
 from core.jobs.history import Row
 from core.jobs.job import Job, State
 from core.jobs.pace import Pace
+
+PROMPT_SHOWN = 400  # characters of a prompt beside a take; the rest is folded
+JOINS = "\u200d"  # makes one emoji of two: at a cut it would hang in the air
+BETWEEN = "\u2060"  # word joiner: no width, and no line is broken at it
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
+FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")  # letters of Hebrew, Arabic and their neighbours
+SIGNS = re.compile(r"[\\`*_{}\[\]()#+!|<>$~:&]")
+LIST = re.compile(r"^(\d*)([-=.])")  # at the start of a line it makes a list or a heading
+FOUND_LATER = re.compile(r":(?=[A-Za-z/_+-])|@(?=\w)|www(?=\.)|[<>~-](?=[-=>])", re.IGNORECASE)
+"""Where Streamlit makes a link, an icon or an arrow of a text, escaped or not."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +154,42 @@ def at_stake(job: Job) -> str:
     return f"{'Cost' if job.error.charged is Charged.YES else 'If it was charged'}: {cost(job)}"
 
 
+def clean(text: str) -> str:
+    """A text from outside without what is not to be seen in it and yet acts: control characters, and those that turn
+    the direction of everything behind them. Line breaks and tabs stay."""
+    return HIDDEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
 def short(text: str, most: int) -> str:
     """A text cut to a length, on one line."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else flat[: most - 1].rstrip() + "…"
+    flat = " ".join(clean(text).split())
+    return flat if len(flat) <= most else flat[: most - 1].rstrip(" " + JOINS) + "…"
+
+
+def called(prompt: str, title: str, most: int) -> str:
+    """What a take goes by in a list: its prompt, else its model."""
+    return short(prompt, most) or short(title, most)
 
 
 def plain(text: str) -> str:
-    """Text from outside, with every sign that markdown could act on made harmless."""
-    for sign in "\\`*_{}[]()#+!|<>$~:":
-        text = text.replace(sign, "\\" + sign)
-    return text
+    """Text from outside for where markdown is read: shown as it is, and nothing in it acts.
+
+    Signs of markdown are escaped. That does not keep Streamlit from making links, icons and arrows of what it finds once
+    that is undone: there, a sign without width comes between. Text that runs from right to left is kept to itself.
+    """
+    lines = [_line(line.strip()) for line in clean(text).split("\n")]
+    return "\n".join(f"\u2068{line}\u2069" if FROM_RIGHT.search(line) else line for line in lines)
+
+
+def choice(text: object) -> str:
+    """One of a few to choose from, as `st.segmented_control` and `st.pills` are to show it.
+
+    Not in the accent, which Streamlit gives to what is chosen: on the tint behind it that is too faint in the dark theme,
+    where it is to carry white letters as well.
+    """
+    return f":gray[{plain(str(text))}]"
+
+
+def _line(text: str) -> str:
+    held = FOUND_LATER.sub(rf"\g<0>{BETWEEN}", text)
+    return LIST.sub(r"\1\\\2", SIGNS.sub(r"\\\g<0>", held))

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from core.settings import Settings
+from core.studio import Studio, open_studio
+from tests.browser.inside import Inside
 from tests.browser.server import App
 from tests.browser.visit import Visit
+from tests.engine import own_log
 from tests.fal_server import FalServer
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -83,3 +87,17 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
         assert visit.foreign == []
         assert visit.violations == []
         assert visit.crashes == []
+
+
+@pytest.fixture(scope="package")
+def store_of(app: App) -> Iterator[Studio]:
+    """The store of the app without a key, from the inside."""
+    with own_log():
+        studio = open_studio(Settings(data_dir=app.data))
+        yield studio
+
+
+@pytest.fixture
+def inside(app: App, store_of: Studio, visitor: Visitor) -> Callable[..., Inside]:
+    """Makes visitors whose takes are written by hand."""
+    return lambda **size: Inside.of(visitor(app, **size), store_of)

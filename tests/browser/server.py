@@ -27,11 +27,12 @@ class App:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self._log = folder / "app.log"
+        self.data = folder / "data"
         (folder / "home").mkdir(parents=True, exist_ok=True)
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(folder / "home"),
-            "DATA_DIR": str(folder / "data"),
+            "DATA_DIR": str(self.data),
             "LANG": "C.UTF-8",
             **settings,
         }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.jobs.history import JobHistory, Remarks, Search, Sort
-from core.jobs.job import Job, JobError, State, Video, move
+from core.jobs.job import NEVER, Job, JobError, State, Video, move
 from core.jobs.store import JobStore
 from core.stores.sqlite import SqliteJobStore
 from core.stores.sqlite_history import SqliteHistory
@@ -204,6 +204,11 @@ def test_remarks_stars_and_the_bin(house: House) -> None:
     assert house.history.tags("you") == []
     house.history.remark(["a"], NOW, Remarks(rating=0))
     assert house.prompts(replace(ME, rated=1)) == ["b"]
+    house.history.remark(["a", "c"], NOW, Remarks(starred=True))
+    assert house.prompts(replace(ME, starred=True)) == ["c", "a"]
+    house.history.remark(["a"], NOW, Remarks(starred=False))
+    assert house.prompts(replace(ME, starred=True)) == ["c"]
+    assert house.store.get("a").tags == ("x", "y"), "a star cost its tags"  # type: ignore[union-attr]
     house.history.remark(["b"], NOW, Remarks(binned=True))
     assert house.prompts(ME) == ["c", "a"]
     assert house.prompts(replace(ME, binned=True)) == ["b"]
@@ -238,6 +243,11 @@ def test_orders_and_neighbours(sort: Sort, text: str, backwards: bool, house: Ho
     )
     paged = "".join(row.prompt[-1] for page in (1, 2) for row in house.history.page(replace(search, size=2, page=page)))
     assert paged == order
+    names = {job_id: letter for letter, job_id in ids.items()}
+    assert "".join(names[job_id] for job_id in house.history.ids(replace(search, size=2, page=2))) == order, (
+        "a part of it is left out"
+    )
+    assert "".join(names[job_id] for job_id in house.history.ids(search, 3)) == order[:3]
     for place, name in enumerate(order):
         before, behind = house.history.around(search, ids[name])
         assert before == (ids[order[place - 1]] if place else None)
@@ -248,17 +258,99 @@ def test_orders_and_neighbours(sort: Sort, text: str, backwards: bool, house: Ho
 # --- sums and views -----------------------------------------------------------------------------------------------
 
 
+def counted(house: House, search: Search) -> dict[tuple[str, str, str], tuple[int, float, int]]:
+    """What the sums should be, from the rows themselves."""
+    added: dict[tuple[str, str, str], tuple[int, float, int]] = {}
+    for row in house.history.page(replace(search, size=10_000)):
+        jobs, usd, unpriced = added.get((row.created[:10], row.model, row.state), (0, 0.0, 0))
+        is_done = row.state == State.SUCCEEDED
+        usd += (row.high_usd or 0.0) if is_done else 0.0
+        added[row.created[:10], row.model, row.state] = (jobs + 1, usd, unpriced + (is_done and row.high_usd is None))
+    return added
+
+
+def summed(house: House, search: Search) -> dict[tuple[str, str, str], tuple[int, float, int]]:
+    sums = house.history.sums(search)
+    assert [row.day for row in sums] == sorted(row.day for row in sums)
+    assert len({row[:3] for row in sums}) == len(sums), "a day, model and state is said twice"
+    assert all(row.jobs > 0 for row in sums)
+    return {(row.day, row.model, row.state): (row.jobs, pytest.approx(row.usd), row.unpriced) for row in sums}
+
+
 def test_sums_by_day_model_and_state(house: House) -> None:
     house.done("a", at=0)
     house.done("b", at=1)
+    house.done("free", at=2, provider="preview", cost_estimate_usd=0.0)
+    house.done("no price", at=3, cost_estimate_usd=None)
     house.add("c", at=24 * 60, state=State.FAILED, cost_estimate_usd=9.0)
     house.add("d", at=2, owner="you", state=State.SUCCEEDED)
-    sums = {(row.day, row.model, row.state): (row.jobs, round(row.usd, 2)) for row in house.history.sums(ME)}
-    assert sums == {
-        ("2026-11-23", "lucy14b", "succeeded"): (2, 0.8),
-        ("2026-11-24", "lucy14b", "failed"): (1, 0.0),
+    assert summed(house, ME) == {
+        ("2026-11-23", "lucy14b", "succeeded"): (4, 0.8, 1),
+        ("2026-11-24", "lucy14b", "failed"): (1, 0.0, 0),
     }
     assert [row.jobs for row in house.history.sums(replace(ME, text="a"))] == [1]
+    assert house.history.sums(replace(ME, text="*")) == []
+
+
+def test_sums_are_those_of_the_rows_whatever_became_of_them(house: House) -> None:
+    """However takes move, are binned, come back and are deleted, and whatever is asked for."""
+    for number in range(24):
+        model, provider = ("lucy14b", "wan27", "gone-2024")[number % 3], ("fal", "preview")[number % 2]
+        cost = (0.4, 0.00017, None, 1.25)[number % 4]
+        given = {
+            "model": model,
+            "provider": provider,
+            "cost_estimate_usd": cost,
+            "at": number * 400,
+            "id": f"t{number}",
+            "due_at": NEVER if number % 5 else NOW,
+        }
+        if number % 5 == 0:
+            house.add(f"take {number}", **given)
+        elif number % 5 == 1:
+            house.add(f"take {number}", state=(State.FAILED, State.CANCELLED, State.UNKNOWN)[number % 3], **given)
+        else:
+            house.done(f"take {number}", **given)
+    house.add("not mine", owner="you", state=State.SUCCEEDED)
+    for held in house.store.claim("w", NOW + timedelta(hours=1), 60, {"fal": 9, "preview": 9}, 3):
+        sent = house.store.save(move(held, State.SUBMITTING, NOW), NOW)
+        house.store.save(
+            move(sent, (State.FAILED, State.UNKNOWN)[held.id == "t0"], NOW, error=JobError(kind="k", message="m")), NOW
+        )
+    house.history.remark(["t2", "t3", "t5", "t6", "t7"], NOW, Remarks(binned=True))
+    house.history.remark(["t3", "t5", "t8"], NOW, Remarks(binned=False))
+    house.history.remark(["t4"], NOW, Remarks(rating=4, tags=("x",)))
+    house.store.forget(["t7", "t9", "t11", "t10"])  # type: ignore[attr-defined]
+    whole = summed(house, ME)
+    assert sum(jobs for jobs, _, _ in whole.values()) == house.history.count(ME)
+    for asked in (
+        {}, {"owner": None}, {"owner": "nobody"}, {"models": frozenset({"wan27"})}, {"models": frozenset({"wan27", "gone-2024"})},
+        {"states": frozenset({State.SUCCEEDED})}, {"states": frozenset({State.WAITING, State.UNKNOWN})},
+        {"places": frozenset({"preview"})}, {"hide_failed": True}, {"binned": True}, {"text": "take"}, {"rated": 4}, {"tag": "x"},
+        {"cost": (0.5, None)}, {"starred": True}, {"aspects": frozenset({"16:9"})},
+        {"since": NOW.replace(hour=0) + timedelta(days=1)}, {"until": NOW.replace(hour=0) + timedelta(days=2)},
+        {"since": NOW + timedelta(days=1), "until": NOW + timedelta(days=3, hours=2)},
+        {"since": NOW.replace(hour=0) + timedelta(days=1), "models": frozenset({"wan27"}), "places": frozenset({"fal"})},
+    ):  # fmt: skip
+        search = replace(ME, **asked)  # type: ignore[arg-type]
+        assert summed(house, search) == counted(house, search), asked
+
+
+def test_models_that_an_owner_has_takes_of(house: House) -> None:
+    house.done("a", model="gone-2024", id="a")
+    house.done("b", model="wan27")
+    house.done("c", model="secret-model", owner="you")
+    assert house.history.models("me") == ["gone-2024", "wan27"], "somebody else's model is offered"
+    house.store.forget(["a"])  # type: ignore[attr-defined]
+    assert house.history.models("me") == ["wan27"]
+
+
+def test_a_page_far_back_is_the_right_one(house: House) -> None:
+    for number in range(620):
+        house.add(str(619 - number), at=number * 7)
+    house.history.remark([house.history.page(ME)[0].id], NOW, Remarks(binned=True))
+    assert house.prompts(replace(ME, page=61, size=10)) == [str(number) for number in range(601, 611)]
+    assert house.prompts(replace(ME, page=63, size=10)) == []
 
 
 def test_usual_waits_by_model(house: House) -> None:

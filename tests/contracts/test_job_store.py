@@ -52,6 +52,8 @@ def test_what_is_written_is_read(store: Rows) -> None:
         prompt="ünïcödé 🎈\nline two",
         inputs={"image": "k", "clips": [{"key": "a"}]},
         options={"camera_move": "static"},
+        parent_id="p",
+        continues=True,
         estimate_low_usd=0.4,
         cost_estimate_usd=0.8,
         logs=["one"],
@@ -251,11 +253,39 @@ def test_find_by_what_was_asked_by_parent_and_by_time(store: Rows) -> None:
 
     assert ids(fingerprint="same") == [theirs.id, twin.id, first.id]
     assert ids(owner="o", fingerprint="same", since=later(1)) == [twin.id]
+    assert ids(ids=frozenset({first.id, theirs.id, "gone"})) == [theirs.id, first.id]
+    assert ids(ids=frozenset()) == []
     assert ids(owner="o", fingerprint="same", since=later(2)) == [twin.id], "since means then or later"
     assert ids(since=later(5)) == []
-    assert ids(parent_id=first.id, fingerprint="same") == [twin.id]
+    assert ids(parents=frozenset({first.id}), fingerprint="same") == [twin.id]
     assert no_print.id not in ids(fingerprint="same")
     assert ids(fingerprint="None") == []
+
+
+def test_find_relatives(store: Rows) -> None:
+    still, _, film, _, _ = KEYS
+    other = f"{99:064x}.mp4"
+
+    def shown(key: str) -> Video:
+        return Video(key=key, poster=still, width=1, height=1, duration_s=1, fps=24, bytes=1, sha256="s")
+
+    made = store.add(a_job(video=shown(film), state=State.SUCCEEDED, inputs={"image": still}))
+    again = store.add(a_job(video=shown(film), state=State.SUCCEEDED, created_at=later(1), parent_id=made.id))
+    spliced = store.add(
+        a_job(created_at=later(2), inputs={"clips": [{"key": film}, {"key": other}]}, video=shown(other), owner="p")
+    )
+    store.add(a_job(created_at=later(3), inputs={"image": still, "prompt": film[:-4]}))
+
+    def ids(**query: Any) -> list[str]:
+        return [job.id for job in store.find(JobQuery(**{name: frozenset(among) for name, among in query.items()}))]
+
+    assert ids(made=[film]) == [again.id, made.id]
+    assert ids(made=[film, other]) == [spliced.id, again.id, made.id]
+    assert ids(given=[film]) == [spliced.id], "a take that made the file was told to have been given it"
+    assert ids(parents=[made.id, "no-such-id"]) == [again.id]
+    for nothing in ({"made": []}, {"given": []}, {"parents": []}, {"made": [still]}, {"given": ["' or 1=1 --"]}):
+        assert ids(**nothing) == []
+    assert store.find(JobQuery(owner="o", given=frozenset({film}))) == [], "another owner's take"
 
 
 def test_find_what_ended_before_oldest_first(store: Rows) -> None:
