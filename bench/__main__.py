@@ -5,7 +5,7 @@ import io
 import json
 import sys
 
-from bench import engine, pages, render
+from bench import engine, history, pages, render
 
 
 def rendering() -> bool:
@@ -25,7 +25,7 @@ def rendering() -> bool:
 
 def main() -> int:
     """Run every bench. Returns 1 if a target is missed."""
-    met = [pages.main(), rendering(), engine.main()]
+    met = [pages.main(), rendering(), engine.main(), history.main()]
     return 0 if all(met) else 1
 
 

@@ -1,5 +1,6 @@
 """A browser tab on the jobs page without the browser: opens it, and asks again as the autorefresh component does."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from core.web.identity import COOKIE, Identity
 
 PAGE = "jobs"
 ANSWER_S = 60.0  # nobody waits longer
+CARD = re.compile(r"live-[0-9a-f]{8}-")  # in the id of a card's container: its take's id
 COMPONENT = "streamlit_autorefresh.st_autorefresh"
 
 
@@ -75,7 +77,7 @@ class Tab:
                 case "new_session":
                     self._state.page_script_hash = message.new_session.page_script_hash
                 case "delta":
-                    cards += "live-" in message.delta.add_block.id and "live-grid" not in message.delta.add_block.id
+                    cards += bool(CARD.search(message.delta.add_block.id))
                     element = message.delta.new_element
                     if element.component_instance.component_name == COMPONENT:
                         self._clock, self._fragment = element.component_instance.id, message.delta.fragment_id

@@ -221,12 +221,13 @@ def _takes(spec: ModelSpec, owner: str) -> None:
     draft.go()
     rows = live.jobs(owner)
     takes = rows.newest(spec.slug)
-    remarks.undo_bar(owner)
     if not takes:
+        remarks.undo_bar(owner)
         _invite(spec)
         return
     opened = _opened(spec, takes)
     stage = st.container(key="stage")
+    remarks.undo_bar(owner)
     strip = st.container(key="strip")
     clock = st.container(key="clock")
     with stage:

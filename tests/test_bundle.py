@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from core.jobs import asked, bundle
+from core.jobs import asked, bundle, recipe
 from core.jobs.history import Remarks, Search, Sort
 from core.jobs.job import Job, State, Video, utc_now
 from core.jobs.transfer import LEFT_OUT, fill, load
 from core.media.local import LocalMediaStore
+from core.media.tagged import BLOCK_BYTES
 from core.stores.sqlite import SqliteJobStore
 from core.web import bundles
 from core.web.bundles import MOST_CHOSEN, address_of, address_of_search
@@ -127,11 +128,15 @@ async def test_a_zip_holds_every_file_as_it_is_stored(
     for job in jobs:
         assert job.video is not None
         name = f"{job.model}-{job.created_at:%Y%m%d-%H%M%S}-{job.id[:8]}"
-        wanted[f"videos/{name}.mp4"] = kept(engine, job.video.key)
+        alone = await client.get(f"/takes/{job.id}/video.mp4?download", **as_owner(engine))
+        wanted[f"videos/{name}.mp4"] = alone.content
         wanted[f"posters/{name}.jpg"] = kept(engine, job.video.poster)
         wanted[f"stills/{job.still}"] = kept(engine, job.still)
     lines = files.pop("takes.jsonl")
     assert files == wanted, "a file is missing, changed, or nobody asked for it"
+    tagged = next(data for path, data in files.items() if path.startswith("videos/") and real.id[:8] in path)
+    assert recipe.read(io.BytesIO(tagged)).take == real.id
+    assert tagged != kept(engine, real.video and real.video.key), "it has no settings in it"
     assert [json.loads(line)["job"]["id"] for line in lines.splitlines()] == [job.id for job in jobs]
 
     elsewhere = SqliteJobStore(tmp_path / "there" / "takes.db")
@@ -204,7 +209,7 @@ def test_it_is_written_while_it_is_read(engine: Engine) -> None:
     assert jobs[1].video
     engine.studio.media.delete(jobs[1].video.key)
     came += blocks
-    assert max(map(len, came)) < 2 * bundle.BLOCK_BYTES
+    assert max(map(len, came)) < 2 * BLOCK_BYTES
     assert len(came) > 6
     files = unpacked(b"".join(came))
     assert f"{bundle.name_of(jobs[1])}: its video is no longer stored here." in files["missing.txt"].decode()
@@ -225,7 +230,7 @@ def test_who_hangs_up_leaves_no_file_open(engine: Engine) -> None:
     blocks = engine.studio.as_zip(OWNER, [job.id])
     for _ in range(3):
         next(blocks)
-    blocks.close()  # type: ignore[attr-defined]  # as the server does; a file left open would be a warning, and so an error
+    blocks.close()  # as the server does; a file left open would be a warning, and so an error
     with pytest.raises(StopIteration):
         next(blocks)
 

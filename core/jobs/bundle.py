@@ -1,19 +1,22 @@
 """Takes as one zip, written while it is being sent: their videos, posters and stills, and all their settings as JSON lines."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from itertools import chain
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from core.errors import NotFound
 from core.jobs.files import MEDIA_KEY
 from core.jobs.job import Job
+from core.jobs.recipe import tagged_video
 from core.media.store import MediaStore
+from core.media.tagged import whole
 
 MOST = 1000  # takes in one zip: some GB of video, minutes on a fast line; whoever wants more asks by month
 LISTING = "takes.jsonl"
 MISSING = "missing.txt"
-BLOCK_BYTES = 256 * 1024  # read and sent at once: what a download takes of memory, whatever its size
 STRANGE = re.compile(r"[^\w-]+", re.ASCII)  # signs that a file name does without
 LONGEST_MODEL = 40  # characters of a file name
 EARLIEST, LATEST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2107, 12, 31, tzinfo=UTC)  # that a zip can tell
@@ -32,8 +35,11 @@ def name_of(job: Job) -> str:
     return f"{model}-{job.created_at:%Y%m%d-%H%M%S}-{STRANGE.sub('-', job.id[:8])}"
 
 
-def to_zip(read: Batches, lines: Callable[[Iterable[Job]], Iterator[str]], media: MediaStore) -> Iterator[bytes]:
-    """The zip in blocks, in order; nothing of it is kept. Videos are stored as they are: they do not get any smaller.
+def to_zip(
+    read: Batches, lines: Callable[[Iterable[Job]], Iterator[str]], media: MediaStore
+) -> Generator[bytes, None, None]:
+    """The zip in blocks, in order; nothing of it is kept. A video is in it as a download of it alone is, with its settings.
+    Nothing but texts is squeezed: videos and pictures would not get any smaller.
 
     `takes.jsonl` can be imported again, and names the files in `stills/` as they are called. What is not there, and why,
     stands in `missing.txt`: a take without a video, or a file that is no longer stored, does not stop the others.
@@ -58,7 +64,7 @@ def to_zip(read: Batches, lines: Callable[[Iterable[Job]], Iterator[str]], media
                 name = _free(name_of(job), names)
                 for told, path, key in _parts(job, name, stills):
                     try:
-                        yield from _copy(archive, pipe, media, key, path, job.created_at)
+                        yield from _copy(archive, pipe, media, job, key, path)
                     except (NotFound, OSError):
                         missing.append(f"{name}: its {told} is no longer stored here.")
                 if job.video is None:
@@ -79,17 +85,20 @@ def _parts(job: Job, name: str, stills: set[str]) -> Iterator[tuple[str, str, st
         yield "still", f"stills/{job.still}", job.still
 
 
-def _copy(archive: ZipFile, pipe: "_Pipe", media: MediaStore, key: str, path: str, made: datetime) -> Iterator[bytes]:
+def _copy(archive: ZipFile, pipe: "_Pipe", media: MediaStore, job: Job, key: str, path: str) -> Iterator[bytes]:
     """Write one stored file. Raises NotFound or OSError; what was written of it by then is whole as a zip."""
     if not MEDIA_KEY.fullmatch(key):
         raise NotFound("This is no stored file.")  # and so its key never becomes a path
-    with media.local(key) as stored, stored.open("rb") as source:
-        entry = _entry(path, made)
-        entry.file_size = stored.stat().st_size  # tells whether it needs the long form
-        with archive.open(entry, "w") as file:
-            while block := source.read(BLOCK_BYTES):
-                file.write(block)
-                yield from pipe.rest()
+    with media.local(key) as stored:
+        file = tagged_video(stored, job) if job.video and key == job.video.key else whole(stored)
+        with closing(file.blocks()) as blocks:
+            first = next(blocks, b"")  # of a file that cannot be read, nothing is in the zip
+            entry = _entry(path, job.created_at)
+            entry.file_size = file.size  # tells whether it needs the long form
+            with archive.open(entry, "w") as target:
+                for block in chain((first,), blocks):
+                    target.write(block)
+                    yield from pipe.rest()
 
 
 def _entry(path: str, made: datetime, compression: int = ZIP_STORED) -> ZipInfo:

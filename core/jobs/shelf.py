@@ -1,6 +1,6 @@
 """Takes as people keep them: found again, remarked on, binned, taken along; each person's own."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,9 @@ MOST_TAGS = 20
 LONGEST_NAME = 60  # of a saved view
 MOST_VIEWS = 100
 BATCH = 500  # takes that are in memory at once while many leave
+
+Blocks = Generator[bytes, None, None]
+"""A file that is made while it is sent, a block at a time. Closing it lets go of what it reads from."""
 
 
 class Shelf:
@@ -129,18 +132,18 @@ class Shelf:
         """The ids of what a search finds, on all its pages; of the first so many where `most` is given."""
         return self._history.ids(search, most)
 
-    def as_csv(self, owner: str, job_ids: Sequence[str]) -> Iterator[bytes]:
+    def as_csv(self, owner: str, job_ids: Sequence[str]) -> Blocks:
         """These takes as a table for a spreadsheet, a block at a time. Of somebody else's nothing is told."""
         yield sheet.head().encode()
         for jobs in self._batches(owner, job_ids):
             yield "".join(sheet.rows(jobs)).encode()
 
-    def as_jsonl(self, owner: str, job_ids: Sequence[str]) -> Iterator[bytes]:
+    def as_jsonl(self, owner: str, job_ids: Sequence[str]) -> Blocks:
         """These takes with their history as lines that can be imported, a block at a time. Of somebody else's nothing is told."""
         for jobs in self._batches(owner, job_ids):
             yield "".join(transfer.lines(self._jobs, jobs)).encode()
 
-    def as_zip(self, owner: str, job_ids: Sequence[str]) -> Iterator[bytes]:
+    def as_zip(self, owner: str, job_ids: Sequence[str]) -> Blocks:
         """These takes with their files as a zip, a block at a time. Of somebody else's nothing is told."""
         read = partial(self._batches, owner, job_ids)
         return bundle.to_zip(read, partial(transfer.lines, self._jobs), self._files)

@@ -234,17 +234,20 @@ def _beside(db: sqlite3.Connection, found: Found, search: Search, here: Sequence
     seq, value = here
     column = ORDERS[search.sort]
     sign, way = ("<", "desc") if forward != search.backwards else (">", "asc")
-    values: tuple[Any, ...]
+    # The place, which the indexes tell, and only then the row.
+    seqs = f"select jobs.seq from {found.tables} where {found.where}"  # noqa: S608
+    ask = "select id from jobs where seq = ({} limit 1)"
+    near = f"{found.place} {sign} ? order by {found.place} {way}"
     if search.sort is Sort.DATE:
-        part, order, values = f"{found.place} {sign} ?", f"{found.place} {way}", (seq,)
-    else:
+        row = _plain(db, ask.format(f"{seqs} and {near}"), (*found.values, seq)).fetchone()
+    else:  # one of the same value is mostly not far; all of the others have to be looked at
+        row = _plain(
+            db, ask.format(f"{seqs} and jobs.{column} is ? and {near}"), (*found.values, value, seq)
+        ).fetchone()
         last = LEAST if not search.backwards else MOST  # rows without a value stand last in both directions
         key = f"coalesce(jobs.{column}, {last})"
-        part, order = f"({key}, jobs.seq) {sign} (?, ?)", f"{key} {way}, jobs.seq {way}"
-        values = (last if value is None else value, seq)
-    # The place, which the indexes tell, and only then the row.
-    sql = f"select jobs.seq from {found.tables} where {found.where} and {part} order by {order} limit 1"  # noqa: S608
-    row = _plain(db, f"select id from jobs where seq = ({sql})", (*found.values, *values)).fetchone()  # noqa: S608
+        beyond = f"{seqs} and {key} {sign} ? order by {key} {way}, jobs.seq {way}"
+        row = row or _plain(db, ask.format(beyond), (*found.values, last if value is None else value)).fetchone()
     return None if row is None else str(row[0])
 
 

@@ -43,9 +43,10 @@ class Found:
             found.add("exists (select 1 from json_each(jobs.tags) where value = ?)", search.tag)
         if wanted:
             if search.owner is not None:
-                wanted.append(
-                    f"who : {token(search.owner)}"
-                )  # else all takes of everybody that have the words are looked at
+                # Else all takes of everybody that have the words are looked at; and below, those of every model.
+                wanted.append(f"who : {token(search.owner)}")
+            if search.models:
+                wanted.append(f"who : ({' OR '.join(sorted(map(token, search.models)))})")
             found.text = True
             found.tables = "words cross join jobs on jobs.seq = words.rowid"
             found.add("words match ?", " AND ".join(wanted))

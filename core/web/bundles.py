@@ -3,19 +3,20 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from core.errors import AppError, InvalidInput, NotFound
 from core.jobs import asked, bundle
 from core.jobs.job import utc_now
 from core.studio import Studio
+from core.web import pieces
 
 CHOSEN = "ids"  # the parameter that names takes; without it the address is that of a search
 MOST_CHOSEN = 300  # ids in one address: 7 kB of it, under the 8 kB that proxies take
@@ -43,7 +44,7 @@ def bundle_routes(studio: Callable[[], Studio]) -> list[Route]:
         studio: gives the running studio; called at each request, since routes are made before it is open.
     """
 
-    def opened(request: Request, kind: str) -> Iterator[bytes]:
+    def opened(request: Request, kind: str) -> Generator[bytes, None, None]:
         """What is asked for, as blocks; nothing of it is read before it is known to be this owner's."""
         app = studio()
         owner = app.identity.owner_of(request.headers.get("cookie", ""))
@@ -71,7 +72,7 @@ def bundle_routes(studio: Callable[[], Studio]) -> list[Route]:
                 return PlainTextResponse(exc.message, status, {"cache-control": "no-store"})
             if request.method == "HEAD":
                 return Response(None, media_type=KINDS[kind], headers=headers)
-            return StreamingResponse(blocks, media_type=KINDS[kind], headers=headers)
+            return pieces.Blocks(blocks, 200, headers, KINDS[kind])
 
         return Route(f"/takes.{kind}", answer, methods=["GET", "HEAD"])
 

@@ -35,10 +35,10 @@ def answer(request: Request, whole: Tagged, media_type: str, headers: Mapping[st
     status = 206 if span else 200
     if request.method == "HEAD":
         return Response(None, status, headers, media_type)
-    return _Blocks(whole.blocks(start, end), status, headers, media_type)
+    return Blocks(whole.blocks(start, end), status, headers, media_type)
 
 
-class _Blocks(StreamingResponse):
+class Blocks(StreamingResponse):
     """Sends blocks, and closes what they are read from when the last is sent, or the other side has hung up."""
 
     def __init__(

@@ -25,7 +25,7 @@ def chosen() -> list[str]:
 
 def is_wanted() -> bool:
     """Whether there is anything for the bar to show."""
-    return bool(chosen()) or remarks.can_undo()
+    return bool(chosen()) or remarks.has_told()
 
 
 def begin(search: Search) -> None:
@@ -61,7 +61,8 @@ def hold_rows(key: str, page: list[str]) -> None:
         key: of the table.
         page: the ids of its rows.
     """
-    wanted = [place for place, job_id in enumerate(page) if job_id in set(chosen())]
+    now = set(chosen())
+    wanted = [place for place, job_id in enumerate(page) if job_id in now]
     state = st.session_state.get(key)
     if (sorted(state["selection"]["rows"]) if state else []) != wanted:
         st.session_state[key] = {"selection": {"rows": wanted, "columns": [], "cells": []}}
@@ -229,7 +230,7 @@ def _forget(owner: str, ids: list[str]) -> None:
         st.toast(exc.message, icon=":material/error:")
         return
     stuck = f" {_count(gone.stuck, 'take')} could not be deleted now; try again." if gone.stuck else ""
-    st.toast(f"{_count(gone.jobs, 'take')} deleted for good.{stuck}", icon=":material/delete_forever:")
+    remarks.tell(f"{_count(gone.jobs, 'take')} deleted for good.{stuck}")
 
 
 def _count(number: int, noun: str) -> str:

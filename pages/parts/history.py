@@ -39,9 +39,10 @@ def _past(owner: str, has_bar: bool) -> None:
     pages = min(max(1, -(-total // PAGE)), MOST_PAGES)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            st.caption(f"{total:,} {'take' if total == 1 else 'takes'}", width="content")
+            filters.views_switch()
             bulk.export(search, filters.given(), total)
-        filters.views_switch()
+        # On the right there is only text: the table's own buttons come up over it.
+        st.caption(f"{total:,} {'take' if total == 1 else 'takes'}", width="content")
     overview.show(search)
     body = st.container(key="history")
     if pages > 1:

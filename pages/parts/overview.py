@@ -30,7 +30,7 @@ SHADES = {
     "blue": "#3B82F6",
     "violet": "#8B5CF6",
 }
-CELL = "padding:.3rem .8rem .3rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 15%,transparent);"
+CELL = "padding:.3rem .6rem .3rem 0;border-bottom:1px solid color-mix(in srgb,currentColor 15%,transparent);"
 NUMBER = CELL + "text-align:right;white-space:nowrap;"
 
 
@@ -156,7 +156,13 @@ def _bars(title: str, column: str, frame: pd.DataFrame, parts: Mapping[str, str]
                 "field": "bar",
                 "type": "ordinal",
                 "sort": None,
-                "axis": {"title": None, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 8},
+                "axis": {
+                    "title": None,
+                    "labelAngle": 0,
+                    "labelOverlap": "greedy",
+                    "labelSeparation": 8,
+                    "labelBound": 8,
+                },
             },
             "y": {"field": column, "type": "quantitative", "stack": "zero", "axis": axis},
             "color": {

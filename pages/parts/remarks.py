@@ -1,6 +1,7 @@
 """What people write onto a take: stars out of five, tags and a note; and the bin."""
 
 import time
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -9,8 +10,8 @@ from core.jobs.history import Remarks
 from core.jobs.job import OPEN, Job
 from core.studio import current
 
-UNDO = "takes.undo"  # what was put into the bin last
-UNDO_S = 300.0  # how long it is offered to take it out again; from the bin itself for 30 days
+TOLD = "takes.told"  # what has become of takes, and which of them can be taken out of the bin again
+TOLD_S = 300.0  # how long that is offered; in the bin itself, for 30 days
 
 
 def panel(owner: str, job: Job) -> None:
@@ -67,35 +68,40 @@ def to_bin(owner: str, job_ids: list[str]) -> None:
         return
     told = []
     if gone:
-        told.append(
-            "1 take is in the bin for 30 days."
-            if len(gone) == 1
-            else f"{len(gone):,} takes are in the bin for 30 days."
-        )
-    if stay:
-        one = len(stay) == 1
-        told.append(
-            f"{len(stay):,} {'is' if one else 'are'} under way and {'stays' if one else 'stay'}; cancel {'it' if one else 'them'} first."
-        )
+        told.append(f"{f'{len(gone):,} takes are' if len(gone) > 1 else '1 take is'} in the bin for 30 days.")
+    if len(stay) == 1:
+        told.append("1 is under way and stays; cancel it first.")
+    elif stay:
+        told.append(f"{len(stay):,} are under way and stay; cancel them first.")
     if told:
-        st.session_state[UNDO] = {"ids": gone, "told": " ".join(told), "at": time.monotonic()}
+        tell(" ".join(told), gone)
 
 
-def can_undo() -> bool:
-    """Whether takes were put into the bin a moment ago."""
-    last = st.session_state.get(UNDO)
-    return last is not None and time.monotonic() - last["at"] < UNDO_S
+def tell(text: str, undo: Sequence[str] = ()) -> None:
+    """Say what has become of takes, in the bar that offers to undo it. Call it from a callback.
+
+    Args:
+        text: a sentence or two.
+        undo: the takes that can be taken out of the bin again; none for what cannot be undone.
+    """
+    st.session_state[TOLD] = {"ids": list(undo), "told": text, "at": time.monotonic()}
+
+
+def has_told() -> bool:
+    """Whether the bar has something to say."""
+    last = st.session_state.get(TOLD)
+    return last is not None and time.monotonic() - last["at"] < TOLD_S
 
 
 def undo_bar(owner: str) -> None:
-    """What was put into the bin last, with a way back. It stays until it is closed, or for some minutes.
+    """What was told last, with a way back out of the bin. It stays until it is closed, or for some minutes.
 
-    Call it at every run: it holds its place where there is nothing to undo.
+    Call it at every run: it holds its place where there is nothing to say.
     """
     with st.container(key="undo", horizontal=True, vertical_alignment="center", gap="small"):
-        if not can_undo():
+        if not has_told():
             return
-        last = st.session_state[UNDO]
+        last = st.session_state[TOLD]
         st.markdown(f":material/delete: {last['told']}", width="content")
         if last["ids"]:
             st.button("Undo", key="undo.undo", icon=":material/undo:", on_click=_undo, args=(owner, last["ids"]))
@@ -107,7 +113,7 @@ def _undo(owner: str, job_ids: list[str]) -> None:
 
 
 def _close() -> None:
-    st.session_state.pop(UNDO, None)
+    st.session_state.pop(TOLD, None)
 
 
 def write(owner: str, job_ids: list[str], remarks: Remarks) -> None:

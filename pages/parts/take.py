@@ -17,7 +17,6 @@ def show(owner: str, job_id: str) -> None:
     opened.turn()
     rows = live.jobs(owner)
     top = st.container(key="take-top", horizontal=True, vertical_alignment="center")
-    remarks.undo_bar(owner)
     body = st.container(key="take")
     clock = st.container(key="clock")
     try:
@@ -34,6 +33,7 @@ def show(owner: str, job_id: str) -> None:
         left, right = st.columns([7, 5], gap="large")
         with left:
             card.opened(owner, job, "opened", opened.show)
+            remarks.undo_bar(owner)
         with right:
             given.show(job)
             kin.show(owner, job)

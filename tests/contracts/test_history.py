@@ -255,6 +255,28 @@ def test_orders_and_neighbours(sort: Sort, text: str, backwards: bool, house: Ho
     assert house.history.around(search, "no-such-id") == (None, None)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("text", ["", "take"])
+@pytest.mark.parametrize("sort", Sort)
+def test_every_take_is_passed_once_from_one_to_the_next(sort: Sort, text: str, backwards: bool, house: House) -> None:
+    """Also among many of the same value, and of none."""
+    for number in range(14):
+        cost = (0.4, 0.4, None, 0.1, 2.0)[number % 5]
+        if number % 3:
+            house.done(f"take {number}", seconds=3 + number % 4, cost_estimate_usd=cost, at=number, id=f"t{number}")
+        else:
+            house.add(f"take {number}", cost_estimate_usd=cost, at=number, id=f"t{number}")
+    house.history.remark(["t1", "t4", "t5"], NOW, Remarks(rating=3))
+    house.history.remark(["t7"], NOW, Remarks(rating=5))
+    house.add("take of somebody else", owner="you", cost_estimate_usd=0.4, at=5)
+    search = replace(ME, sort=sort, backwards=backwards, text=text)
+    order = [row.id for row in house.history.page(search)]
+    assert len(order) == 14
+    beside = [house.history.around(search, job_id) for job_id in order]
+    assert [before for before, _ in beside] == [None, *order[:-1]]
+    assert [behind for _, behind in beside] == [*order[1:], None]
+
+
 # --- sums and views -----------------------------------------------------------------------------------------------
 
 
