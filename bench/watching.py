@@ -51,6 +51,7 @@ class Tab:
 
     def open(self) -> Answer:
         """Open the page, or load it again."""
+        self._state.page_script_hash = ""  # else it is the page of that hash, and no longer the one of this name
         answer = self._ask(self._state)
         if not self._clock:
             raise RuntimeError("the jobs page does not refresh itself")
