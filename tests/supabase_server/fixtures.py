@@ -8,20 +8,20 @@ A store's tests that need a schema open a project of their own:
             yield project
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import httpx
 import pytest
-from supabase import Client, create_client
-from supabase.lib.client_options import SyncClientOptions
 
+from tests.supabase_server.asking import client, line
 from tests.supabase_server.live import GIVEN, LiveProject
 from tests.supabase_server.postgres import Postgres
 from tests.supabase_server.server import SupabaseServer
 
 Project = SupabaseServer | LiveProject
+EMPTY_S = 60.0  # how long a bucket elsewhere may take to become empty; it is done later there
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def supabase(request: pytest.FixtureRequest) -> Iterator[Project]:
             yield project
 
 
-Connect = Callable[..., Client]
+Connect = Callable[..., Any]  # a supabase.Client, whose answers are typed as any JSON, so that no row has a field
 
 
 @pytest.fixture
@@ -59,14 +59,27 @@ def connect() -> Iterator[Connect]:
     `key` is the service key unless another is given; `bearer` a user's token.
     """
     with ExitStack() as lines:
+        yield lambda project, *keys: client(lines.enter_context(line()), project, *keys)
 
-        def connected(project: Project, key: str | None = None, bearer: str | None = None) -> Client:
-            line = lines.enter_context(httpx.Client(http2=False, timeout=20, trust_env=False))
-            headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-            options = SyncClientOptions(httpx_client=line, headers=headers)
-            return create_client(project.url, key or project.service_key, options)
 
-        yield connected
+@pytest.fixture
+def media(supabase: Project, connect: Connect) -> Project:
+    """A project with a private bucket `media` for pictures and videos of at most 20 MB."""
+    storage = connect(supabase).storage
+    for bucket in storage.list_buckets():  # there are none, but in a project elsewhere
+        if bucket.id in ("media", "pub"):
+            _remove(storage, bucket.id)
+    limits = {"public": False, "file_size_limit": 20_000_000, "allowed_mime_types": ["image/*", "video/mp4"]}
+    storage.create_bucket("media", options=limits)
+    return supabase
+
+
+def _remove(storage: Any, bucket: str) -> None:
+    storage.empty_bucket(bucket)
+    until = time.monotonic() + EMPTY_S
+    while storage.from_(bucket).list() and time.monotonic() < until:
+        time.sleep(0.5)
+    storage.delete_bucket(bucket)
 
 
 @contextmanager

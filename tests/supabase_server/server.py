@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -129,9 +128,7 @@ class SupabaseServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _open(self) -> None:
@@ -189,7 +186,7 @@ class SupabaseServer:
             return Answer(hang_up=True)
         answer = None
         if fault.status is None or fault.works:
-            more = {"keep": fault.keep} if fault.keep is not None else {}
+            more = {"keep": fault.keep} if fault.keep is not None and op == "resumable patch" else {}
             answer = self._answer(request, handler, more)
         if fault.wait_s:
             time.sleep(fault.wait_s)

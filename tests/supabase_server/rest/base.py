@@ -43,14 +43,13 @@ class Base:
     def transaction(self, caller: Caller, request: Request, *, read_only: bool = False) -> Iterator[Cursor]:
         """A transaction as the caller. Raises Refused on an error of the database, also one at commit."""
         settings = {
+            **self.catalog.settings(caller.role),
             "search_path": '"public", "extensions"',
             "request.method": request.method,
             "request.path": request.path.removeprefix("/rest/v1"),
             "request.headers": json.dumps(request.headers),
             "request.cookies": "{}",
         }
-        if caller.role == "anon":
-            settings["statement_timeout"] = "3s"
         try:
             with self.pool.transaction(caller, settings, read_only=read_only) as cursor:
                 yield cursor

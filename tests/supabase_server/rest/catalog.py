@@ -7,7 +7,6 @@ leaves its new columns and functions unknown here too. (Hosted projects also rel
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 
@@ -32,6 +31,13 @@ select p.proname, coalesce(p.proargnames, '{}'), coalesce(p.proargmodes::text[],
        p.provariadic <> 0
   from pg_catalog.pg_proc p join pg_catalog.pg_type t on t.oid = p.prorettype
  where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+"""
+
+SETTINGS = """
+select r.rolname, s.setconfig
+  from pg_catalog.pg_db_role_setting s join pg_catalog.pg_roles r on r.oid = s.setrole
+ where s.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
+ order by s.setdatabase
 """
 
 
@@ -73,11 +79,11 @@ class Catalog:
 
     def __init__(self, dsn: str) -> None:
         self._line = psycopg.connect(dsn, autocommit=True)
-        self._line.add_notify_handler(self._told)
+        # what comes while a statement runs is given to the handler; what comes between, `_look` takes off the socket
+        self._line.add_notify_handler(lambda note: self._hear(note.payload))
         self._line.execute("listen pgrst")
         self._lock = threading.Lock()
         self._stale = True
-        self.reads = 0
 
     def close(self) -> None:
         self._line.close()
@@ -92,27 +98,30 @@ class Catalog:
         self._look()
         return self._functions.get(name, [])
 
+    def settings(self, role: str) -> dict[str, str]:
+        """What `alter role … set` says of a role, which its transactions get: e.g. `statement_timeout`."""
+        self._look()
+        return self._settings.get(role, {})
+
     def hear(self) -> None:
         """Take in what was notified up to now; after this no earlier notification is on its way."""
         with self._lock:
             self._line.execute("select 1")
 
-    def _told(self, note: Any) -> None:
-        if note.payload in ("", "reload schema"):
+    def _hear(self, said: str) -> None:
+        if said in ("", "reload schema", "reload config"):
             self._stale = True
 
     def _look(self) -> None:
         with self._lock:
             self._line.pgconn.consume_input()
             while note := self._line.pgconn.notifies():
-                if note.extra in (b"", b"reload schema"):
-                    self._stale = True
+                self._hear(note.extra.decode())
             if self._stale:
                 self._read()
 
     def _read(self) -> None:
         self._stale = False
-        self.reads += 1
         tables: defaultdict[str, dict[str, Column]] = defaultdict(dict)
         for table, column, kind, default, key in self._line.execute(TABLES):
             tables[table][column] = Column(column, kind, default, key)
@@ -125,4 +134,7 @@ class Catalog:
             ]
             defaults, volatile, many, void, rows, variadic = rest
             functions[name].append(Function(name, dict(inputs), defaults, volatile == "v", many, void, rows, variadic))
-        self._tables, self._functions = dict(tables), dict(functions)
+        settings: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for role, said in self._line.execute(SETTINGS):
+            settings[role] |= dict(one.split("=", 1) for one in said)
+        self._tables, self._functions, self._settings = dict(tables), dict(functions), dict(settings)

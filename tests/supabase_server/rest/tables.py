@@ -56,10 +56,11 @@ class Tables(Base):
         source += want.page(self.max_rows)
         how = want.prefer.get("count")
         counted = f"select 1 from {full} {where}"
-        capped = f"{counted} limit {(self.max_rows or 0) + 1}" if how == "estimated" else counted
+        capped = f"{counted} limit {self.max_rows + 1}" if how == "estimated" and self.max_rows else counted
         total_sql = f"(select count(*) from ({capped}) c)" if how and how != "planned" else "null::bigint"
         with self.transaction(caller, request, read_only=True) as cursor:
             total, rows, body = self.run(cursor, source, total=total_sql)
+            # an estimate is the planner's where there is more than the cap lets count
             if how == "planned" or (how == "estimated" and (total or 0) > (self.max_rows or 0)):
                 total = max(total or 0, _planned(cursor, counted))
             if want.single and rows != 1:
