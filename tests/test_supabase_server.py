@@ -16,7 +16,7 @@ from postgrest.exceptions import APIError
 
 from tests.supabase_server import Fault, Postgres, SupabaseServer
 from tests.supabase_server.asking import bare, raw
-from tests.supabase_server.fixtures import Connect, Project, open_project
+from tests.supabase_server.fixtures import Connect, Project, local_project
 
 ORACLE = Path(__file__).parent / "supabase_server" / "oracle"
 NOTES = """
@@ -116,7 +116,7 @@ def shared(postgres: Postgres) -> Iterator[SupabaseServer]:
 
 
 def test_a_store_cannot_hide_a_501(postgres: Postgres) -> None:
-    with pytest.raises(AssertionError, match="outside the subset"), open_project(postgres) as project:
+    with pytest.raises(AssertionError, match="outside the subset"), local_project(postgres) as project:
         raw(project, "GET", "/rest/v1/")
 
 

@@ -34,9 +34,8 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def local_supabase(postgres: Postgres) -> Iterator[SupabaseServer]:
     """A new empty project on this machine. A request outside the server's subset fails the test."""
-    with SupabaseServer(postgres) as server:
+    with local_project(postgres) as server:
         yield server
-        assert server.outside == []
 
 
 @pytest.fixture
@@ -88,12 +87,17 @@ def open_project(postgres: Postgres, **options: Any) -> Iterator[Project]:
 
     Args:
         options: of `SupabaseServer`; of these a project elsewhere only has `schema`, with SUPABASE_TEST_DB_URL.
-
-    A request outside the server's subset raises AssertionError at the end.
     """
     if GIVEN["URL"]:
         yield LiveProject(options.get("schema", ()))
         return
+    with local_project(postgres, **options) as server:
+        yield server
+
+
+@contextmanager
+def local_project(postgres: Postgres, **options: Any) -> Iterator[SupabaseServer]:
+    """A new project on this machine. Raises AssertionError at the end where a request was outside the server's subset."""
     with SupabaseServer(postgres, **options) as server:
         yield server
         assert server.outside == []
