@@ -16,7 +16,7 @@ run: $(VENV)/.run ## set up and open the app
 test: $(VENV)/.dev browser postgres ## set up and run every test
 	@TAKES_BROWSER="$$(sh .ci/find browser)" $(BIN)/pytest
 
-check: $(VENV)/.dev ## the fast loop: format, lint, types, fast tests
+check: $(VENV)/.dev postgres ## the fast loop: format, lint, types, fast tests
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy

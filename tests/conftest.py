@@ -7,6 +7,8 @@ import pytest
 
 from core.settings import Settings, load
 
+pytest_plugins = ["tests.supabase_server.fixtures"]
+
 OURS = tuple(
     alias.upper()
     for name, info in Settings.model_fields.items()
